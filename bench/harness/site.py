@@ -170,4 +170,4 @@ class Site:
 
 
 async def ask(caller: ServiceClient, operation: str, prefix: str, given: dict[str, Any]) -> Any:
-    return await caller.json(operation, prefix, operation, "1.0", given)
+    return await caller.call_json(operation, prefix, operation, "1.0", given)

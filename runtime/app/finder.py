@@ -41,7 +41,7 @@ async def find(settings: Settings) -> int:
             authenticator=credential.authenticator,
             parallel=edges.parallel,
             log=log,
-            scope=await PrefixList(edges.whole, settings.prefix_list_file).read(),
+            scope=await PrefixList(edges.whole_bucket, settings.prefix_list_file).read(),
             name=process_name(),
         )
         await finder.run()

@@ -41,7 +41,7 @@ class LocalEdges:
     bucket: S3Bucket
     """The side's bucket below its prefix."""
 
-    whole: S3Bucket
+    whole_bucket: S3Bucket
     """The same bucket without its prefix."""
 
     queue: SqsQueue
@@ -84,7 +84,7 @@ def local_edges(settings: Settings, content_bytes: int = BUDGET_BYTES) -> LocalE
 
     return LocalEdges(
         bucket=bucket(settings.local_prefix),
-        whole=bucket(""),
+        whole_bucket=bucket(""),
         queue=SqsQueue(
             network.caller("sqs"),
             settings.queue_url,
@@ -243,22 +243,22 @@ class PeerCredential:
         """Signs this side's messages with a key derived from the secret in use, or by KMS if the peer is a role."""
         self.bucket: S3Bucket = remote_bucket(settings, NO_KEY, edges.admission)
 
-    async def user_id_promised(self) -> str | None:
+    async def expected_user_id(self) -> str | None:
         """Read the secret and return its `user_id`; None while there is no secret."""
         self._secret = await self._edges.secrets.read()
         return None if self._secret is None else self._secret.user_id
 
-    async def user_id_real(self) -> str:
+    async def actual_user_id(self) -> str:
         """Return the id of the key's user or of the session's role, read from STS in the peer's own partition."""
         if self._secret is None:
             raise CredentialRejectedError("there is no secret")
         self._sts.use(self._access.credentials(self._secret))
-        who = await StsIdentity(self._sts).who()
-        self.arn = who.arn
+        caller = await StsIdentity(self._sts).caller_identity()
+        self.arn = caller.arn
         self._message_secret = await self._access.authenticator_secret(self._secret)
-        return unique_id(who.user_id)
+        return unique_id(caller.user_id)
 
-    async def wrong_buckets(self) -> str:
+    async def bucket_problem(self) -> str:
         """Return what is wrong with either bucket or with the ledger's record of them; empty for nothing."""
         if self._secret is None:
             return ""

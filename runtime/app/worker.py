@@ -54,7 +54,7 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
     health = ServiceHealth()
     throttle = Throttle(edges.clock)
     controls = ControlsWatcher(edges.ledger, edges.clock, plain, throttle)
-    listed = PrefixListWatcher(PrefixList(edges.whole, settings.prefix_list_file), edges.clock, plain)
+    listed = PrefixListWatcher(PrefixList(edges.whole_bucket, settings.prefix_list_file), edges.clock, plain)
     context = SyncContext(
         settings=settings,
         clock=edges.clock,
@@ -91,7 +91,7 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
         locks=KeyLocks(),
         covers=listed.covers,
         part_slots=asyncio.Semaphore(PART_REQUESTS_AT_ONCE),
-        on_event=log.note_event,
+        on_event=log.record_event,
     )
     consumer = Consumer(
         queue=edges.queue,

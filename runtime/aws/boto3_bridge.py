@@ -49,7 +49,7 @@ class Threads:
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._pool, functools.partial(function, *args, **kwargs))
 
-    async def ask_raw(
+    async def call_service_raw(
         self, service: str, target: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
     ) -> R:
         """Do `call` and translate every error except a service's own answer, which is botocore's `ClientError`."""
@@ -58,10 +58,12 @@ class Threads:
         except (BotoCoreError, HTTPError, OSError) as error:
             raise translate(error, service, target) from None
 
-    async def ask(self, service: str, target: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def call_service(
+        self, service: str, target: str, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> R:
         """Do `call` and translate all errors to `dualsync.runtime.errors`."""
         try:
-            return await self.ask_raw(service, target, function, *args, **kwargs)
+            return await self.call_service_raw(service, target, function, *args, **kwargs)
         except ClientError as error:
             raise translate(error, service, target) from None
 

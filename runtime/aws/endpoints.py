@@ -78,7 +78,7 @@ class Network:
     def caller(self, service: str, endpoint: str = "") -> ServiceClient:
         """Return a client of a service named as in signatures (`sqs`, `dynamodb`, `sts`, `secretsmanager`)."""
         url = endpoint or self._configured(service) or f"https://{self._hostname(service)}"
-        return self._client(service, Endpoint.of(url))
+        return self._client(service, Endpoint.from_url(url))
 
     def s3(self, bucket: str, endpoint: str = "", *, spare: int = 0) -> tuple[ServiceClient, bool]:
         """Return a client for one bucket, and whether the bucket's name goes into the path.
@@ -87,11 +87,11 @@ class Network:
         """
         url = endpoint or self._configured("s3")
         if url:
-            return self._client("s3", Endpoint.of(url), spare), True
+            return self._client("s3", Endpoint.from_url(url), spare), True
         hostname = self._hostname("s3")
         if "." in bucket:
-            return self._client("s3", Endpoint.of(f"https://{hostname}"), spare), True
-        return self._client("s3", Endpoint.of(f"https://{bucket}.{hostname}"), spare), False
+            return self._client("s3", Endpoint.from_url(f"https://{hostname}"), spare), True
+        return self._client("s3", Endpoint.from_url(f"https://{bucket}.{hostname}"), spare), False
 
     def close(self) -> None:
         """Close the connections of every client made here."""

@@ -36,7 +36,7 @@ class KmsKeys:
     async def _ask(self, operation: str, wanted: str, key: str, message: bytes, given: dict[str, str]) -> bytes:
         request = {"KeyId": key, "Message": base64.b64encode(message).decode(), **given}
         try:
-            answer = await self._client.json(operation, _PREFIX, key, "1.1", request)
+            answer = await self._client.call_json(operation, _PREFIX, key, "1.1", request)
         except ServiceError as refused:
             raise error_of(refused.refusal) from None
         text = answer.get(wanted)

@@ -41,7 +41,7 @@ class PeerSecrets:
         Raises `CredentialRejectedError` when its text is not the expected JSON, and `RetryableError`.
         """
         try:
-            answer = await self._client.json(
+            answer = await self._client.call_json(
                 "GetSecretValue", "secretsmanager", self._name, "1.1", {"SecretId": self._name}
             )
         except ServiceError as refused:

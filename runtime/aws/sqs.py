@@ -179,7 +179,7 @@ class SqsQueue:
 
     async def _ask(self, operation: str, url: str, **given: Any) -> Any:
         try:
-            return await self._client.json(operation, _API, url, "1.0", {"QueueUrl": url, **given})
+            return await self._client.call_json(operation, _API, url, "1.0", {"QueueUrl": url, **given})
         except ServiceError as refused:
             raise error_of(refused.refusal) from None
 

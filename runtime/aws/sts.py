@@ -34,9 +34,9 @@ class StsIdentity:
 
     async def user_id(self) -> str:
         """Return the unique id. Raises `CredentialRejectedError` and `RetryableError`."""
-        return (await self.who()).user_id
+        return (await self.caller_identity()).user_id
 
-    async def who(self) -> CallerIdentity:
+    async def caller_identity(self) -> CallerIdentity:
         """Return the identity. Raises `CredentialRejectedError` and `RetryableError`."""
         headers = {"content-type": "application/x-www-form-urlencoded; charset=utf-8"}
         body = b"Action=GetCallerIdentity&Version=2011-06-15"

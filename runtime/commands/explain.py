@@ -78,7 +78,7 @@ def _data(view: SideView) -> dict[str, Any]:
                 "to": p.upload.target_key,
                 "begun": p.upload.started,
                 "parts": p.parts,
-                "of": p.upload.count,
+                "of": p.upload.part_count,
             }
             for p in view.uploads
         ],

@@ -45,7 +45,7 @@ class Checkpoints:
     run: str
     """Id of this run's record."""
 
-    of: str
+    settings_digest: str
     """Digest of the configuration. A run is resumed under the same configuration only."""
 
     period: float = CHECKPOINT_INTERVAL_SECONDS
@@ -56,7 +56,7 @@ class Checkpoints:
 
     _tries: int = 0
     """How often the work was resumed without progress."""
-    _taken: int = 0
+    _resumed_keys: int = 0
     """Keys that the resumed run had settled."""
     _written: float = 0.0
     """When this run's record was written, in seconds since the epoch."""
@@ -65,7 +65,7 @@ class Checkpoints:
     _dead: list[Record] = field(default_factory=list)
     """Records of killed runs, to be removed at the end."""
 
-    async def take_up(self) -> list[RangeProgress]:
+    async def resume_ranges(self) -> list[RangeProgress]:
         """Return the ranges of the killed run that had settled most; none if there is nothing to resume."""
         now = self._written = self.clock.now()
         best: tuple[tuple[int, int], Record, list[RangeProgress]] | None = None
@@ -80,7 +80,7 @@ class Checkpoints:
                     best = rank, record, ranges
         if best is None:
             return []
-        (self._taken, _), record, ranges = best
+        (self._resumed_keys, _), record, ranges = best
         self._tries = int(str(record.data["tries"])) + 1
         await self._write(ranges)
         await self._forget(record)
@@ -88,11 +88,15 @@ class Checkpoints:
 
     def _usable(self, record: Record, now: float) -> list[RangeProgress]:
         data: Any = record.data
-        if data.get("format") != FORMAT or data.get("of") != self.of or now - record.time > MAX_AGE_SECONDS:
+        if (
+            data.get("format") != FORMAT
+            or data.get("of") != self.settings_digest
+            or now - record.time > MAX_AGE_SECONDS
+        ):
             return []
         try:
             return (
-                [RangeProgress.of(progress) for progress in data["legs"]]
+                [RangeProgress.from_data(progress) for progress in data["legs"]]
                 if int(data["tries"]) < MAX_RESUMPTIONS
                 else []
             )
@@ -106,11 +110,11 @@ class Checkpoints:
 
     async def _write(self, ranges: Sequence[RangeProgress]) -> None:
         now = self._written = self.clock.now()
-        if sum(progress.settled_keys for progress in ranges) > self._taken:
+        if sum(progress.settled_keys for progress in ranges) > self._resumed_keys:
             self._tries = 0
         data: dict[str, object] = {
             "format": FORMAT,
-            "of": self.of,
+            "of": self.settings_digest,
             "tries": self._tries,
             "legs": [progress.data() for progress in ranges],
         }

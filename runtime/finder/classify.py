@@ -77,7 +77,7 @@ class Rules:
     """This side is the source of a one-way pair: what exists only at the peer stays, and no absence there deletes."""
 
     @classmethod
-    def of(cls, settings: Settings) -> Rules:
+    def from_settings(cls, settings: Settings) -> Rules:
         """Return the rules of a side's settings."""
         return cls(
             local_expires=settings.local_expires,

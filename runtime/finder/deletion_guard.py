@@ -41,7 +41,7 @@ class DeletionGuard:
     """The ranges of the run, each with its deletions so far."""
 
     @property
-    def approved(self) -> int:
+    def approved_count(self) -> int:
         """Number of deletions that an operator has approved."""
         value = self.approval.data.get("up_to", 0) if self.approval is not None else 0
         return max(0, value) if type(value) is int else 0
@@ -57,7 +57,7 @@ class DeletionGuard:
         More than the limits allow need not be remembered: they are held anyway, and the record lists a sample.
         """
         progress.report.deletions += 1
-        if sum(each.report.deletions for each in self.ranges) <= self.approved:
+        if sum(each.report.deletions for each in self.ranges) <= self.approved_count:
             return False
         most = max(self.settings.deletion_limit, SAMPLE, FREE_SHARE)
         if sum(len(each.kept) for each in self.ranges) < most:
@@ -71,7 +71,7 @@ class DeletionGuard:
         """
         if self.approval is not None:
             await ledger.remove_record(self.approval)
-        waiting = report.deletions - min(report.deletions, self.approved)
+        waiting = report.deletions - min(report.deletions, self.approved_count)
         report.reason = self._too_many(report, waiting)
         if not report.reason:
             held = await ledger.get_record(HELD_DELETION, HELD_ID)

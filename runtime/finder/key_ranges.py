@@ -37,7 +37,7 @@ class KeySampler:
         self.keys: list[str] = []
         self._since = 0
 
-    def passed(self, keys: int, last: str) -> None:
+    def count_keys(self, keys: int, last: str) -> None:
         """Count `keys` compared keys, of which `last` is the last one."""
         self._since += keys
         if self._since < self.every:

@@ -44,14 +44,14 @@ class MissedEvents:
     """The time of the oldest of them, in seconds since the epoch."""
 
     @classmethod
-    def since(cls, last: Record | None, settings: Settings) -> MissedEvents:
+    def after_run(cls, last: Record | None, settings: Settings) -> MissedEvents:
         """Return the beginning of a run after the run that `last` records. Nothing is fresh where no event is sent."""
         if last is None or settings.events is Events.NO:
             return cls()
         known = last.data.get(SINCE)
         return cls(float(last.time - settings.finder_grace_seconds), known if type(known) is int else 0)
 
-    def note(self, pair: ListedPair, difference: Difference, now: float) -> None:
+    def add_change(self, pair: ListedPair, difference: Difference, now: float) -> None:
         """Take a difference into account, unless its event may still be on its way."""
         if difference not in _OF_THIS_SIDE or pair.here is None:
             return

@@ -61,7 +61,7 @@ class RangeProgress:
         return self._settled | {"kept": kept, "after": self.range.after, "until": self.range.until}
 
     @classmethod
-    def of(cls, data: Mapping[str, Any]) -> RangeProgress:
+    def from_data(cls, data: Mapping[str, Any]) -> RangeProgress:
         """Return the progress that `data` wrote. Raises ValueError for anything else."""
         fields = FieldReader(data, "range of a checkpoint")
         progress = cls(KeyRange(fields.text("after"), fields.text("until")))

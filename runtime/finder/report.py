@@ -67,7 +67,7 @@ class Report:
         }
 
     @classmethod
-    def of(cls, parts: Iterable[Report]) -> Report:
+    def sum_of(cls, parts: Iterable[Report]) -> Report:
         """Return the sum of the ranges' reports."""
         whole = cls()
         for part in parts:

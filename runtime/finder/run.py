@@ -91,7 +91,7 @@ class Finder:
         self._fresh = fresh
         self._preview = preview
         self._checkpoint_seconds = checkpoint_seconds
-        self._rules = Rules.of(settings)
+        self._rules = Rules.from_settings(settings)
 
     async def run(self) -> Report:
         """Compare both buckets and queue what differs, within the deletion limits.
@@ -100,7 +100,7 @@ class Finder:
         """
         run = await self._begin()
         await self._parallel.map(lambda each: self._compare(each, run), run.ranges, len(run.ranges))
-        report = Report.of(each.report for each in run.ranges)
+        report = Report.sum_of(each.report for each in run.ranges)
         await self._queue_deletions(report, run)
         await self._queue_lost(report, run)
         now = int(self._clock.now())
@@ -135,9 +135,9 @@ class Finder:
             checkpoints=self._checkpoints(seeded, approval),
             depth=None if self._preview else await self._depth(),
             paused=not self._preview and controls is not None and controls.data.get("paused") is True,
-            events=MissedEvents.since(await self._ledger.get_record(FINDER_RUN, LAST_ID), self._settings),
+            events=MissedEvents.after_run(await self._ledger.get_record(FINDER_RUN, LAST_ID), self._settings),
         )
-        run.ranges = await run.checkpoints.take_up()
+        run.ranges = await run.checkpoints.resume_ranges()
         if run.ranges:
             run.resumed = True
             run.queued.complete = False  # it does not know what the killed run has queued
@@ -165,7 +165,7 @@ class Finder:
             self._ledger,
             self._clock,
             run=f"{int(self._clock.now())}-{self._name}",
-            of=digest_settings([self._sides(), rules, self._scope.name, seeded, approved]),
+            settings_digest=digest_settings([self._sides(), rules, self._scope.name, seeded, approved]),
             period=self._checkpoint_seconds,
             resume=not self._fresh,
         )
@@ -186,7 +186,7 @@ class Finder:
         seen = counters.here + counters.there
         progress.settled_at = self._clock.now()
         async for pairs in merge(here, there, counters, equal_too=not run.seeded):
-            progress.marks.passed(counters.here + counters.there - seen, counters.last)
+            progress.marks.count_keys(counters.here + counters.there - seen, counters.last)
             seen = counters.here + counters.there
             batch.extend(pairs)
             while len(batch) >= BATCH:
@@ -228,7 +228,7 @@ class Finder:
                     report.unseeded += 1
                     report.found[difference] += 1
                 continue
-            run.events.note(pair, difference, self._clock.now())
+            run.events.add_change(pair, difference, self._clock.now())
             if difference is Difference.UNKNOWN:
                 unknown.append(pair)
             elif needs_archived_content(pair, entry, difference, one_way=self._rules.one_way):

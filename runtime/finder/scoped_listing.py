@@ -15,6 +15,6 @@ async def list_scope(scope: KeyFilter, bucket: Bucket, within: KeyRange) -> Asyn
     Prefixes outside the range are not listed.
     """
     for prefix in scope.prefixes:
-        if within.meets(prefix):
+        if within.may_contain(prefix):
             async for rows in bucket.list(within.after, within.until, prefix):
                 yield rows

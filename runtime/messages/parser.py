@@ -102,7 +102,7 @@ def parse_message(
             sync_request_codec.check_format(document)
             own = sync_request_codec.decode_fields(document[sync_request_codec.MEMBER])
             verified = authenticator is not None and authenticator.verify(body)
-            return [own if verified else own.unauthenticated(sent)]
+            return [own if verified else own.as_unauthenticated(sent)]
     except ValueError as e:
         raise UnreadableMessageError(str(e)) from None
     if document.get("Event") == "s3:TestEvent":

@@ -84,7 +84,7 @@ class SyncRequest:
         """Return the request to repeat after a service failed or refused; the last call may have taken effect."""
         return replace(self, full_check=True, may_have_written=True, denied_since=denied, reason=reason)
 
-    def unauthenticated(self, sent: float) -> SyncRequest:
+    def as_unauthenticated(self, sent: float) -> SyncRequest:
         """Return what is believed of this request when its message is not authenticated: that the key must be checked.
 
         That a key was deleted is believed as far as an S3 event of a deletion is: the object must be gone here, and the
@@ -101,7 +101,7 @@ class SyncRequest:
             reason="not authenticated",
         )
 
-    def plain(self) -> SyncRequest:
+    def as_plain_check(self) -> SyncRequest:
         """Return a request to check the key, without what an event or an earlier try said of it."""
         return replace(
             SyncRequest(self.key, Cause.FINDER, full_check=True),

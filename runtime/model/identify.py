@@ -53,9 +53,9 @@ def identify_version(
 def _restored_version(own: OriginVersion, entry: LedgerEntry) -> OriginVersion:
     """Return the identity of a version that a user brought back: later than its deletion, the same until the next."""
     at = max(entry.deleted_at, own.modified) + 1
-    while entry.was_deleted(own.restored(at)):
+    while entry.was_deleted(own.as_restored(at)):
         at += 1
-    return own.restored(at)
+    return own.as_restored(at)
 
 
 def _rewritten_version(own: OriginVersion, entry: LedgerEntry, before: OriginVersion) -> OriginVersion:
@@ -64,9 +64,9 @@ def _rewritten_version(own: OriginVersion, entry: LedgerEntry, before: OriginVer
     It is later than the synced version, and the same whenever it is asked for until it is recorded.
     """
     at = max(before.modified, own.modified) + 1
-    while entry.was_deleted(own.restored(at)):
+    while entry.was_deleted(own.as_restored(at)):
         at += 1
-    return own.restored(at)
+    return own.as_restored(at)
 
 
 def is_valid_stamp(stamp: Stamp, pair: str, key: str, size: int) -> bool:

@@ -17,7 +17,7 @@ class KeyRange:
     until: str = ""
     """Keys are at most this; empty for no bound."""
 
-    def meets(self, prefix: str) -> bool:
+    def may_contain(self, prefix: str) -> bool:
         """Return True if a key that begins with `prefix` can be in the range."""
         if self.until and prefix > self.until:
             return False
@@ -32,7 +32,7 @@ class KeyFilter:
     """Sorted prefixes of keys relative to the side's prefix, none of which begins with another."""
 
     @classmethod
-    def of(cls, prefixes: Sequence[str]) -> KeyFilter:
+    def from_prefixes(cls, prefixes: Sequence[str]) -> KeyFilter:
         """Create a filter from prefixes in any order; those that another one covers are dropped."""
         kept: list[str] = []
         for prefix in sorted(prefixes):

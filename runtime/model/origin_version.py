@@ -24,7 +24,7 @@ class OriginVersion:
     etag: str
     """ETag there, without quotes."""
 
-    def restored(self, at: int) -> OriginVersion:
+    def as_restored(self, at: int) -> OriginVersion:
         """Return the identity of this version after a user undeletes it, at `at` seconds since the epoch.
 
         An undeletion is a new act, but the bucket shows the content with its old time.
@@ -32,7 +32,7 @@ class OriginVersion:
         return OriginVersion(self.origin, at, f"{self.etag}+{self.modified}")
 
     @property
-    def shown(self) -> tuple[str, int]:
+    def etag_and_modified(self) -> tuple[str, int]:
         """ETag and LastModified as the bucket of its origin shows them."""
         etag, plus, modified = self.etag.rpartition("+")
         return (etag, int(modified)) if plus and _SECONDS.fullmatch(modified) else (self.etag, self.modified)

@@ -102,8 +102,8 @@ async def _proven_deletions(cn: Side, global_: Side, pairs: Sequence[ListedPair]
     found = []
     for pair in pairs:
         mirrored = ListedPair(pair.key, pair.there, pair.here)
-        here = classify(pair, ours.get(pair.key), Rules.of(cn.settings))
-        there = classify(mirrored, theirs.get(pair.key), Rules.of(global_.settings))
+        here = classify(pair, ours.get(pair.key), Rules.from_settings(cn.settings))
+        there = classify(mirrored, theirs.get(pair.key), Rules.from_settings(global_.settings))
         if any(difference is not None and difference.is_deletion for difference in (here, there)):
             row = pair.here or pair.there
             gone, kept = (global_, cn) if pair.here is not None else (cn, global_)

@@ -44,7 +44,7 @@ class UploadProgress:
     def __str__(self) -> str:
         there = "an unknown number" if self.parts is None else str(self.parts)
         name = "" if self.upload.target_key == self.upload.key else f" as {self.upload.target_key}"
-        return f"{there} of {self.upload.count} parts are there{name}"
+        return f"{there} of {self.upload.part_count} parts are there{name}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,7 +232,7 @@ async def _uploads(context: OperatorContext, side: Side, key: str) -> list[Uploa
             continue  # ended; the finder clears the note away
         except DualSyncError:
             listed = None
-        found.append(UploadProgress(upload, None if listed is None else len(upload.present(listed))))
+        found.append(UploadProgress(upload, None if listed is None else len(upload.present_parts(listed))))
     return found
 
 

@@ -241,7 +241,7 @@ def _scope_below(scope: KeyFilter, prefix: str) -> KeyFilter:
     if not prefix:
         return scope
     inside = [p for p in scope.prefixes if p.startswith(prefix)]
-    return KeyFilter.of([prefix] if any(prefix.startswith(p) for p in scope.prefixes) else inside)
+    return KeyFilter.from_prefixes([prefix] if any(prefix.startswith(p) for p in scope.prefixes) else inside)
 
 
 async def _check_buckets(context: OperatorContext, side: Side, ledger: Ledger) -> None:

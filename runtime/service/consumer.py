@@ -144,10 +144,10 @@ class Consumer:
         """Wait until the gate is open. Received messages are finished meanwhile."""
         if self._gate is None or not self._gate.closed:
             return
-        state, why = self._gate.state, self._gate.why
+        state, why = self._gate.state, self._gate.reason
         level = "INFO" if state is State.PAUSED else "ERROR"
         self._log.line(level, "state", state=state, reason=why, in_flight=len(self._busy))
-        await self._stopping.guard(self._gate.opened())
+        await self._stopping.guard(self._gate.wait_until_open())
         if not self._stopping.is_set:
             self._log.line("INFO", "state", state=State.RUNNING)
 

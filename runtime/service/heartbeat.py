@@ -72,7 +72,7 @@ class HeartbeatLog:
             self._turn(str(fields.get("state", "")), str(fields.get("reason") or ""))
         self._log.line(level, event, **fields)
 
-    def note_event(self, happened: float) -> None:
+    def record_event(self, happened: float) -> None:
         """Note that an event was read that `happened` then, in seconds since the epoch."""
         self._last_event = max(self._last_event, min(happened, self._clock.now()))
 

@@ -54,7 +54,7 @@ class Timetable:
         }
 
     @classmethod
-    def of(cls, data: object) -> Timetable | None:
+    def from_data(cls, data: object) -> Timetable | None:
         """Return the timetable of a record's member; None for none, for another format and for a malformed one."""
         if not isinstance(data, dict) or data.get("format") != FORMAT:
             return None

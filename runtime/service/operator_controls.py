@@ -70,7 +70,7 @@ class DirectionControls:
         return Record(CONTROL, id=CONTROLS_ID, time=now, data=data)
 
     @classmethod
-    def of(cls, record: Record) -> DirectionControls:
+    def from_record(cls, record: Record) -> DirectionControls:
         """Return the controls of a record; a value of the wrong type counts as not given."""
         data = record.data
 
@@ -89,14 +89,14 @@ class DirectionControls:
             since=number("since"),
             bytes_per_second=number("bytes_per_second"),
             requests_per_second=number("requests_per_second"),
-            timetable=Timetable.of(data.get("timetable")),
+            timetable=Timetable.from_data(data.get("timetable")),
         )
 
 
 async def read_controls(ledger: Ledger) -> DirectionControls:
     """Return the side's present controls. Without a record the workers work."""
     record = await ledger.get_record(CONTROL, CONTROLS_ID)
-    return DirectionControls() if record is None else DirectionControls.of(record)
+    return DirectionControls() if record is None else DirectionControls.from_record(record)
 
 
 class ControlsWatcher:
@@ -109,13 +109,13 @@ class ControlsWatcher:
         self._throttle = throttle
         self._open = asyncio.Event()
         self._open.set()
-        self.orders = DirectionControls()
+        self.controls = DirectionControls()
         self._limit = 0
 
     @property
     def closed(self) -> bool:
         """True while this direction is paused."""
-        return self.orders.paused
+        return self.controls.paused
 
     @property
     def state(self) -> State:
@@ -123,11 +123,11 @@ class ControlsWatcher:
         return State.PAUSED
 
     @property
-    def why(self) -> str:
+    def reason(self) -> str:
         """Who paused the direction, and why."""
-        return f"paused by {self.orders.by or 'an operator'}: {self.orders.reason or 'no reason given'}"
+        return f"paused by {self.controls.by or 'an operator'}: {self.controls.reason or 'no reason given'}"
 
-    async def opened(self) -> None:
+    async def wait_until_open(self) -> None:
         """Wait until the direction is not paused."""
         await self._open.wait()
 
@@ -146,10 +146,10 @@ class ControlsWatcher:
         except DualSyncError as e:
             self._log.line("WARNING", "controls", reason=f"{type(e).__name__}: {e}")
             return
-        self._throttle.limit(limit / workers, controls.requests_per_second / workers)
-        if controls != self.orders or limit != self._limit:
+        self._throttle.set_limits(limit / workers, controls.requests_per_second / workers)
+        if controls != self.controls or limit != self._limit:
             self._log.line("INFO", "controls", **{**controls.fields(), "bytes_per_second": limit})
-        self.orders, self._limit = controls, limit
+        self.controls, self._limit = controls, limit
         if controls.paused:
             self._open.clear()
         else:

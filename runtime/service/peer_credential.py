@@ -18,7 +18,7 @@ class GuardStatus(StrEnum):
     """Result of the guard's check of the peer's credential."""
 
     READY = "ready"
-    """The key belongs to the promised user, and both buckets are the right ones."""
+    """The key belongs to the expected user, and both buckets are the right ones."""
     NOT_YET = "not yet"
     """There is no secret, or its key is not accepted yet: new keys need up to a minute."""
     REFUSED = "refused"
@@ -40,13 +40,13 @@ class GuardResult:
 class Credential(Protocol):
     """The peer's secret, the user of its key, and the clients that use the key."""
 
-    async def user_id_promised(self) -> str | None:
+    async def expected_user_id(self) -> str | None:
         """Return the `user_id` in the secret: None without a secret, empty if it names none."""
 
-    async def user_id_real(self) -> str:
+    async def actual_user_id(self) -> str:
         """Return the id of the key's user, from STS. Raises `CredentialRejectedError`, `RetryableError`."""
 
-    async def wrong_buckets(self) -> str:
+    async def bucket_problem(self) -> str:
         """Return what is wrong with the buckets (owner or region) or with the ledger's record of them.
 
         The text is empty if nothing is wrong. Raises `RetryableError`.
@@ -59,25 +59,25 @@ class Credential(Protocol):
 async def check_credential(credential: Credential) -> GuardResult:
     """Check once whether there is a credential and whether it is the peer's dedicated user's."""
     try:
-        promised = await credential.user_id_promised()
-        if promised is None:
+        expected = await credential.expected_user_id()
+        if expected is None:
             return GuardResult(GuardStatus.NOT_YET, "the peer's secret is not there yet: deploy the peer's stack")
-        if not promised:
+        if not expected:
             return GuardResult(
                 GuardStatus.REFUSED,
                 "the peer's secret names no user_id: without it nothing proves that the peer recognises our writes as"
                 " echoes; let the peer's stack write the secret, or add user_id to it",
             )
-        real = await credential.user_id_real()
-        wrong = await credential.wrong_buckets() if real == promised else ""
+        actual = await credential.actual_user_id()
+        wrong = await credential.bucket_problem() if actual == expected else ""
     except CredentialRejectedError as e:
         return GuardResult(GuardStatus.NOT_YET, f"the peer's key is not accepted (new keys need up to a minute): {e}")
     except (RetryableError, PermanentError) as e:
         return GuardResult(GuardStatus.NOT_YET, str(e))
-    if real != promised:
+    if actual != expected:
         return GuardResult(
             GuardStatus.REFUSED,
-            f"the peer's secret promises user {promised!r}, but its key belongs to {real!r}: the peer would take our"
+            f"the peer's secret promises user {expected!r}, but its key belongs to {actual!r}: the peer would take our"
             " writes for users' writes and copy them back for ever; let the peer's stack write the secret again",
         )
     if wrong:

@@ -27,7 +27,7 @@ def parse(text: bytes) -> KeyFilter:
     except UnicodeDecodeError:
         raise ValueError("is not UTF-8") from None
     prefixes = [line.removesuffix("\r") for line in lines]
-    scope = KeyFilter.of([prefix for prefix in prefixes if prefix])
+    scope = KeyFilter.from_prefixes([prefix for prefix in prefixes if prefix])
     if not scope.prefixes:
         raise ValueError("names no prefix")
     return scope
@@ -96,7 +96,7 @@ class PrefixListWatcher:
         self._log = log
         self._open = asyncio.Event()
         self.scope = EVERYTHING
-        self.why = "the prefix-list file was not read yet"
+        self.reason = "the prefix-list file was not read yet"
 
     @property
     def closed(self) -> bool:
@@ -108,7 +108,7 @@ class PrefixListWatcher:
         """State of a worker without a list."""
         return State.WAITING_FOR_LIST
 
-    async def opened(self) -> None:
+    async def wait_until_open(self) -> None:
         """Wait until there is a list."""
         await self._open.wait()
 
@@ -121,7 +121,7 @@ class PrefixListWatcher:
         try:
             scope = await self._file.read()
         except FatalError as e:
-            self.why = str(e)
+            self.reason = str(e)
             self._open.clear()
             return
         except DualSyncError as e:

@@ -20,10 +20,10 @@ class ReceiveGate(Protocol):
         """State of a worker that waits here."""
 
     @property
-    def why(self) -> str:
+    def reason(self) -> str:
         """Why the gate is closed."""
 
-    async def opened(self) -> None:
+    async def wait_until_open(self) -> None:
         """Wait until the gate is open."""
 
 
@@ -49,13 +49,13 @@ class ReceiveGates:
         return State.RUNNING if gate is None else gate.state
 
     @property
-    def why(self) -> str:
+    def reason(self) -> str:
         """Why the first closed gate is closed."""
         gate = self._first_closed
-        return "" if gate is None else gate.why
+        return "" if gate is None else gate.reason
 
-    async def opened(self) -> None:
+    async def wait_until_open(self) -> None:
         """Wait until the first closed gate is open. The next one may be closed for another reason."""
         gate = self._first_closed
         if gate is not None:
-            await gate.opened()
+            await gate.wait_until_open()

@@ -19,11 +19,11 @@ class StoreSupport(Protocol):
     """A bucket that records what its store lacks (`dualsync.runtime.aws.s3.bucket.S3Bucket`)."""
 
     @property
-    def unconditional(self) -> bool:
+    def lacks_conditions(self) -> bool:
         """True once the store has refused conditional writes."""
 
     @property
-    def unchecked(self) -> Set[str]:
+    def refused_checksums(self) -> Set[str]:
         """Kinds of checksums that the store has refused."""
 
 
@@ -50,12 +50,12 @@ async def watch_stores(stores: Mapping[str, StoreSupport], clock: Clock, log: Lo
     logged: set[tuple[str, str]] = set()
     while conditional:
         for name, store in stores.items():
-            for kind in sorted(store.unchecked):
+            for kind in sorted(store.refused_checksums):
                 if (name, kind) not in logged:
                     logged.add((name, kind))
                     reason = f"refuses checksums of the kind {kind}: its objects are not compared with their source's"
                     log.line("WARNING", "store", store=name, reason=f"{reason} (Limits: large objects)")
-        for name in [name for name, store in conditional.items() if store.unconditional]:
+        for name in [name for name, store in conditional.items() if store.lacks_conditions]:
             del conditional[name]
             log.line(
                 "WARNING",

@@ -137,7 +137,7 @@ class SyncContext:
         asked = self.clock.monotonic()
         entry = await self.ledger.get(key) or LedgerEntry(key)
         if self.observations is not None:
-            self.observations.note_entry(self.ledger, key, entry.revision, asked)
+            self.observations.record_entry(self.ledger, key, entry.revision, asked)
         return entry
 
     async def write(self, before: LedgerEntry, after: LedgerEntry) -> None:
@@ -145,7 +145,7 @@ class SyncContext:
         asked = self.clock.monotonic()
         await self.ledger.put(replace(after, revision=before.revision + 1), before.revision)
         if self.observations is not None:
-            self.observations.note_entry(self.ledger, after.key, before.revision + 1, asked)
+            self.observations.record_entry(self.ledger, after.key, before.revision + 1, asked)
 
     async def write_synced(self, before: LedgerEntry, after: LedgerEntry) -> None:
         """Do as `write` does, after the peer's bucket was written. Raises `LedgerWriteFailedError`."""

@@ -279,7 +279,7 @@ def _decide_conflict(state: KeyState, local: ObservedVersion, remote: ObservedVe
 
 def _in_parts(observed: ObservedVersion) -> bool:
     """Return True for a multipart upload: it bears the time of its start, and replaces what exists at its end."""
-    return "-" in observed.version.shown[0]
+    return "-" in observed.version.etag_and_modified[0]
 
 
 def _is_deletion_confirmed(state: KeyState, remote: ObservedVersion) -> bool:
@@ -337,7 +337,7 @@ def _zombie_there(state: KeyState, remote: ObservedVersion) -> bool:
         return False
     if state.entry.expired is not None and remote.version == state.entry.expired.version:
         return False
-    if remote.version.origin is state.side and remote.version.shown[0] == state.superseded_etag:
+    if remote.version.origin is state.side and remote.version.etag_and_modified[0] == state.superseded_etag:
         return True
     if remote.version == state.unrecorded and state.local is None and state.entry.synced is None:
         return state.entry.expired is None and remote.version.modified < state.entry.deleted_at

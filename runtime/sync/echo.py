@@ -104,7 +104,7 @@ async def _handle_arrival(
         return _echo_result("known")
     if entry.sequencer > request.sequencer and entry.synced is not None:
         if was_current_in_between(entry, request.sequencer) and version.origin is context.side.peer:
-            former = SyncedVersion(version, local, CopyState(*version.shown))
+            former = SyncedVersion(version, local, CopyState(*version.etag_and_modified))
             await context.write(entry, record_earlier_version(entry, former, request))
         # What is here is not what the ledger knows, whatever the order of events says: the buckets decide.
         return replace(
@@ -148,7 +148,7 @@ async def _remote_copy(
 ) -> CopyState | None:
     """Return what the peer held of this version when it wrote it here: for its own versions the stamp says it."""
     if version.origin is context.side.peer:
-        return CopyState(*version.shown)
+        return CopyState(*version.etag_and_modified)
     head = await context.remote.head(request.key)
     if head is None or context.observe_remote(head, entry).version != version:
         return None

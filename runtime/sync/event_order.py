@@ -25,7 +25,7 @@ class EventOrder:
     """The entry, as read before the event was added to it."""
 
     @property
-    def stale(self) -> bool:
+    def is_stale(self) -> bool:
         """Return True if the event is older than the version that it would act on.
 
         Times tell it if the event happened before the second in which this bucket shows that version. Sequencers tell
@@ -41,7 +41,7 @@ class EventOrder:
         return "" < request.sequencer < last and (written is None or int(request.event_time) <= written)
 
     @property
-    def unknown(self) -> bool:
+    def is_unknown(self) -> bool:
         """Return True if the synced version may have arrived after the event, for all that the entry knows.
 
         The event of its arrival tells, when it has been read.

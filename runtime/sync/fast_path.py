@@ -80,7 +80,7 @@ async def propagate_deletion(context: SyncContext, request: SyncRequest, entry: 
         await context.write(entry, record_user_deletion(entry, request, context.now()))
         return SyncResult(Outcome.SKIPPED, "deleted before the peer had it, as far as is known")
     order = EventOrder(request, entry)
-    if order.stale or (context.settings.local_expires and order.unknown):
+    if order.is_stale or (context.settings.local_expires and order.is_unknown):
         return None
     await actions.delete_remote(context, request, before=entry, entry=entry, etag=proof.remote.etag, by_user=True)
     return SyncResult(Outcome.DELETED)

@@ -59,14 +59,15 @@ async def watch_upload(context: SyncContext, request: SyncRequest, under: Upload
         if upload.stalls >= MAX_STALLS:
             await _replace_record(context, upload, replace(upload, requests_sent=0, stalls=0))
             raise PermanentError(
-                "stuck", f"{under.present} of {upload.count} parts, and none more for {now - upload.last_progress} s"
+                "stuck",
+                f"{under.present} of {upload.part_count} parts, and none more for {now - upload.last_progress} s",
             )
         context.log.line(
-            "WARNING", "parts", key=request.key, present=under.present, of=upload.count, stalls=upload.stalls
+            "WARNING", "parts", key=request.key, present=under.present, of=upload.part_count, stalls=upload.stalls
         )
         await _replace_record(context, upload, replace(upload, stalls=upload.stalls + 1))
         await _queue_part_requests(context, under, now)
-    reason = f"in parts: {under.present} of {upload.count} are there"
+    reason = f"in parts: {under.present} of {upload.part_count} are there"
     return SyncResult(
         Outcome.POSTPONED,
         reason,
@@ -116,10 +117,10 @@ async def copy_requested_parts(context: SyncContext, part: PartRequest) -> SyncR
     copier = MultipartCopier(route, context.ledger, context.copier.parallel)
     try:
         listed = await route.target.list_parts(upload.target_key, upload.upload_id, part.first, part.last) or ()
-        there = upload.present(listed)
-        missing = [n for n in range(part.first, min(part.last, upload.count) + 1) if n not in there]
+        there = upload.present_parts(listed)
+        missing = [n for n in range(part.first, min(part.last, upload.part_count) + 1) if n not in there]
         await copier.copy_parts(upload, missing)
-        present = upload.present(await route.target.list_parts(upload.target_key, upload.upload_id) or ())
+        present = upload.present_parts(await route.target.list_parts(upload.target_key, upload.upload_id) or ())
     except SourceChangedError:
         return SyncResult(Outcome.SKIPPED, "its source was replaced or deleted: that event is handled on its own")
     except UploadGoneError:
@@ -131,9 +132,9 @@ async def copy_requested_parts(context: SyncContext, part: PartRequest) -> SyncR
         if part.attempt < CORRUPT_ATTEMPTS:
             raise
         return SyncResult(Outcome.SKIPPED, f"left to the request that watches the upload: {e}")
-    carried = sum(end - start for start, end in map(upload.span, missing))
-    if len(present) < upload.count:
-        return SyncResult(Outcome.CARRIED, f"{len(present)} of {upload.count} parts are there", bytes=carried)
+    carried = sum(end - start for start, end in map(upload.part_range, missing))
+    if len(present) < upload.part_count:
+        return SyncResult(Outcome.CARRIED, f"{len(present)} of {upload.part_count} parts are there", bytes=carried)
     return SyncResult(Outcome.CARRIED, "all parts are there", bytes=carried, follow_up=_completion(context, upload))
 
 

@@ -84,8 +84,8 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             unrecorded=request.unrecorded.version if request.unrecorded else None,
             superseded_etag=request.etag if _was_deleted_since(request, updated) else "",
             settled=reader is not None and context.now() - reader.head.modified >= SETTLED_SECONDS,
-            stale=order.stale,
-            order_unknown=settings.local_expires and order.unknown,
+            stale=order.is_stale,
+            order_unknown=settings.local_expires and order.is_unknown,
             unmatched=reader is not None
             and entry.unmatched == unmatched_mark(reader.head)
             and _has_peer_finder_run(context, entry),

@@ -94,7 +94,7 @@ class MessageHandler:
             reason = f"a record of another bucket: {bucket}"
             context.log.line("INFO", "outcome", outcome=Outcome.SKIPPED, reason=reason)
         if part is not None and not one_way.is_refused(context.settings, part):
-            await self._carry(part, message)
+            await self._copy_parts(part, message)
         failed: Exception | None = None
         for request in requests:
             if request.event_time:
@@ -145,7 +145,7 @@ class MessageHandler:
         prefix = self._context.settings.local_prefix
         return key[len(prefix) :] if key.startswith(prefix) and len(key) > len(prefix) else None
 
-    async def _carry(self, part: PartRequest, message: Message) -> None:
+    async def _copy_parts(self, part: PartRequest, message: Message) -> None:
         """Copy parts of a giant object. No lock is held: many parts of one key are copied at a time."""
         context = self._context
         retry: PartRequest | SyncRequest | None
@@ -159,7 +159,7 @@ class MessageHandler:
             try:
                 denied = self._denied_since(part.key, part.denied_since, e)
                 await self._give_up_unanswered(part.key, part.first_sent, e)
-                delay = self._wait(denied or part.first_sent)
+                delay = self._retry_delay(denied or part.first_sent)
                 retry, result = part.retry_after_error(denied), self._postponed(str(e), denied)
             except PermanentError as given_up:
                 retry, result = None, await self._send_to_dlq(message, given_up)
@@ -216,7 +216,7 @@ class MessageHandler:
             delay = min(MAX_DELAY, settings.retry_delay_seconds * 2 ** min(request.attempt, 6))
             return SyncResult(Outcome.POSTPONED, str(why), follow_up=retry, delay=delay)
         denied = self._denied_since(request.key, request.denied_since, why)
-        retry, delay = request.retry_after_error(str(why), denied), self._wait(denied or request.first_sent)
+        retry, delay = request.retry_after_error(str(why), denied), self._retry_delay(denied or request.first_sent)
         return replace(self._postponed(str(why), denied), follow_up=retry, delay=delay)
 
     def _denied_since(self, key: str, before: float, why: RetryableError) -> float:
@@ -256,7 +256,7 @@ class MessageHandler:
         self._health.failing_since.pop(key, None)
         raise PermanentError("unanswered", f"other keys get an answer, this one got none: {why}") from why
 
-    def _wait(self, since: float) -> int:
+    def _retry_delay(self, since: float) -> int:
         """Return the seconds until the next try of what has waited since then."""
         waited = self._context.clock.now() - since if since else 0.0
         return int(min(MAX_DELAY, max(self._context.settings.retry_delay_seconds, waited / 4)))
@@ -272,7 +272,7 @@ class MessageHandler:
             context.log.line("ERROR", "ledger", key=request.key, reason=f"unreadable entry: {entry.unreadable}")
             if entry.revision == NEWER_FORMAT:
                 raise ConcurrentWriteError(f"the ledger entry of {request.key!r} is a newer version's")
-            return await full_check(context, replace(request.plain(), may_have_written=not first), entry)
+            return await full_check(context, replace(request.as_plain_check(), may_have_written=not first), entry)
         if not first:
             request = replace(request, may_have_written=True)
         request = one_way.as_check(context.settings, request)

@@ -136,5 +136,5 @@ def _peer_holds_it(remote: ObservedVersion, version: OriginVersion) -> bool:
     if remote.version == version:
         return True
     # A restored version bears its old time at the peer, and no stamp.
-    shown = (remote.head.etag, remote.head.modified) == version.shown
+    shown = (remote.head.etag, remote.head.modified) == version.etag_and_modified
     return not remote.is_replica and remote.version.origin is version.origin and shown

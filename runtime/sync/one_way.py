@@ -68,5 +68,5 @@ def as_check(settings: Settings, request: SyncRequest) -> SyncRequest:
     id of a former user. Both buckets decide then, and nothing is deleted for it.
     """
     if settings.direction.one_way and request.actor is not Actor.USER:
-        return request.plain()
+        return request.as_plain_check()
     return request

@@ -46,7 +46,7 @@ class UploadInProgressError(DualSyncError):
     """A giant object's upload lacks parts, which part requests in the queue copy."""
 
     def __init__(self, upload: UploadRecord, present: int, missing: Sequence[int]) -> None:
-        super().__init__(f"{present} of {upload.count} parts are there")
+        super().__init__(f"{present} of {upload.part_count} parts are there")
         self.upload = upload
         self.present = present
         self.missing = missing
@@ -107,7 +107,7 @@ class MultipartCopier:
         if not record:
             return await self._at_once(plan, attributes, stamp, condition, compare_etags)
         upload, present = await self.open(plan, attributes, stamp)
-        missing = upload.missing(present)
+        missing = upload.missing_numbers(present)
         if split and missing and await self._can_split(upload):
             raise UploadInProgressError(upload, len(present), missing)
         try:
@@ -137,7 +137,7 @@ class MultipartCopier:
     ) -> PutResult:
         upload = await self._begin(plan, attributes, stamp)
         try:
-            parts = await self.copy_parts(upload, upload.missing({}))
+            parts = await self.copy_parts(upload, upload.missing_numbers({}))
             return await self._complete(upload, parts, condition, attributes, compare_etags)
         except DualSyncError:
             await self._abort(upload)
@@ -169,15 +169,15 @@ class MultipartCopier:
 
     async def _has_same_parts(self, upload: UploadRecord) -> bool:
         """Return whether the source's parts are as long as the upload's, so that both ETags are comparable."""
-        if upload.etag.rpartition("-")[2] != str(upload.count) or "-" not in upload.etag:
+        if upload.etag.rpartition("-")[2] != str(upload.part_count) or "-" not in upload.etag:
             return False
 
         async def same(number: int) -> bool:
-            start, end = upload.span(number)
+            start, end = upload.part_range(number)
             part = await read_version(self.route.source.head_part(upload.key, number, upload.etag))
             return part.size == end - start
 
-        return all(await self.parallel.map(same, range(1, upload.count + 1), PARTS_AT_ONCE))
+        return all(await self.parallel.map(same, range(1, upload.part_count + 1), PARTS_AT_ONCE))
 
     async def _abort(self, upload: UploadRecord) -> None:
         with contextlib.suppress(DualSyncError):
@@ -204,12 +204,12 @@ class MultipartCopier:
         # An unreadable record is replaced; the sweep aborts its upload.
         former = upload_record_codec.decode_or_none(recorded) if recorded is not None else None
         if former is not None:
-            if former.is_of(plan):
+            if former.is_same_copy(plan):
                 plan = _plan_after(former, plan)
                 with contextlib.suppress(UploadGoneError):
                     listed = await self.route.target.list_parts(former.target_key, former.upload_id)
                     if listed is not None:
-                        return former, former.present(listed)
+                        return former, former.present_parts(listed)
             await self._abort(former)
         upload = await self._begin(plan, attributes, stamp)
         try:
@@ -233,7 +233,7 @@ class MultipartCopier:
         of = kind(upload.checksum) if composite_parts(upload.checksum) else ""
 
         async def one(number: int) -> Part:
-            start, end = upload.span(number)
+            start, end = upload.part_range(number)
             shown = ""
             body: bytes | StreamedBody
             if end - start > MAX_BUFFERED_PART_BYTES:

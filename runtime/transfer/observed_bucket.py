@@ -46,7 +46,7 @@ class Observations:
         """Seconds of the clock that no stop of the process stops."""
         return self._clock.monotonic()
 
-    def note(self, bucket: Bucket, key: str, head: ObjectHead | None, asked: float) -> None:
+    def record(self, bucket: Bucket, key: str, head: ObjectHead | None, asked: float) -> None:
         """Remember what the bucket shows at the key, asked for at that time."""
         self._seen[id(bucket), key] = (bucket, head, asked)
 
@@ -54,7 +54,7 @@ class Observations:
         """Remember nothing of the key: it was written or deleted."""
         self._seen.pop((id(bucket), key), None)
 
-    def note_entry(self, ledger: Ledger, key: str, revision: int, asked: float) -> None:
+    def record_entry(self, ledger: Ledger, key: str, revision: int, asked: float) -> None:
         """Remember the revision of the ledger's entry for the key, asked for at that time."""
         self._entry = (ledger, key, revision, asked)
 
@@ -71,14 +71,14 @@ class Observations:
             if old and deleted is not None and (id(deleted[0]), deleted[1]) not in self._seen:
                 raise PreconditionFailedError("too long ago that the ledger was read for a deletion")
             for at in old:
-                await self._look_again(*at)
+                await self._read_again(*at)
             entry_is_old = await self._read_entry_again()
             if not old and not entry_is_old:
                 self._check_message()
                 return
         raise PreconditionFailedError("the buckets answer too slowly for what they show to be acted on")
 
-    async def _look_again(self, bucket_id: int, key: str) -> None:
+    async def _read_again(self, bucket_id: int, key: str) -> None:
         bucket, before, _ = self._seen[bucket_id, key]
         asked = self.now()
         head = await bucket.head(key)
@@ -120,13 +120,13 @@ class ObservedBucket(ForwardingBucket):
         asked = self._observations.now()
         head = await self._bucket.head(key, version_id, checksum=checksum)
         if not version_id:
-            self._observations.note(self._bucket, key, head, asked)
+            self._observations.record(self._bucket, key, head, asked)
         return head
 
     async def read(self, key: str) -> ObjectReader | None:
         asked = self._observations.now()
         reader = await self._bucket.read(key)
-        self._observations.note(self._bucket, key, None if reader is None else reader.head, asked)
+        self._observations.record(self._bucket, key, None if reader is None else reader.head, asked)
         return reader
 
     async def put(

@@ -64,19 +64,19 @@ class Throttle:
         self._bytes = _Rate(clock)
         self._requests = _Rate(clock)
 
-    def limit(self, bytes_per_second: float, requests_per_second: float) -> None:
+    def set_limits(self, bytes_per_second: float, requests_per_second: float) -> None:
         """Set both limits. Waiting calls continue at the new ones, at once when a limit is lifted."""
         self._bytes.limit(bytes_per_second)
         self._requests.limit(requests_per_second)
 
-    async def request(self, size: int = 0) -> None:
+    async def wait_for_request(self, size: int = 0) -> None:
         """Wait until one more request to the peer may be sent, with `size` bytes of content."""
         if self._requests.rate:
             await self._requests.take(1)
         if size and self._bytes.rate:
             await self._bytes.take(size)
 
-    async def received(self, size: int) -> None:
+    async def wait_for_received(self, size: int) -> None:
         """Wait for `size` bytes that have come from the peer: what follows them comes later."""
         if self._bytes.rate:
             await self._bytes.take(size)
@@ -96,12 +96,12 @@ class _ThrottledReader:
     async def read_whole(self) -> bytes | None:
         content = await self._reading.read_whole()
         if content is not None:
-            await self._throttle.received(len(content))
+            await self._throttle.wait_for_received(len(content))
         return content
 
     async def chunks(self) -> AsyncIterator[bytes]:
         async for chunk in self._reading.chunks():
-            await self._throttle.received(len(chunk))
+            await self._throttle.wait_for_received(len(chunk))
             yield chunk
 
     async def close(self) -> None:
@@ -116,46 +116,46 @@ class ThrottledBucket(ForwardingBucket):
         self._throttle = throttle
 
     async def head(self, key: str, version_id: str = "", *, checksum: bool = False) -> ObjectHead | None:
-        await self._throttle.request()
+        await self._throttle.wait_for_request()
         return await self._bucket.head(key, version_id, checksum=checksum)
 
     async def read(self, key: str) -> ObjectReader | None:
-        await self._throttle.request()
+        await self._throttle.wait_for_request()
         reading = await self._bucket.read(key)
         return None if reading is None else _ThrottledReader(reading, self._throttle)
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
-        await self._throttle.request(end - start)
+        await self._throttle.wait_for_request(end - start)
         return await self._bucket.read_range(key, start, end, etag)
 
     async def read_part(self, key: str, number: int, length: int, etag: str) -> tuple[bytes, str]:
-        await self._throttle.request(length)
+        await self._throttle.wait_for_request(length)
         return await self._bucket.read_part(key, number, length, etag)
 
     async def head_part(self, key: str, number: int, etag: str) -> Part:
-        await self._throttle.request()
+        await self._throttle.wait_for_request()
         return await self._bucket.head_part(key, number, etag)
 
     async def put(
         self, key: str, body: bytes | StreamedBody, attributes: Attributes, stamp: Stamp | None, condition: Precondition
     ) -> PutResult:
-        await self._throttle.request(len(body))
+        await self._throttle.wait_for_request(len(body))
         return await self._bucket.put(key, body, attributes, stamp, condition)
 
     async def create_upload(
         self, key: str, attributes: Attributes, stamp: Stamp | None, checksum: str = ""
     ) -> StartedUpload:
-        await self._throttle.request()
+        await self._throttle.wait_for_request()
         return await self._bucket.create_upload(key, attributes, stamp, checksum)
 
     async def list_parts(self, key: str, upload_id: str, first: int = 1, last: int = 10_000) -> Sequence[Part] | None:
-        await self._throttle.request()
+        await self._throttle.wait_for_request()
         return await self._bucket.list_parts(key, upload_id, first, last)
 
     async def put_part(
         self, key: str, upload_id: str, number: int, body: bytes | StreamedBody, checksum: str = "", declared: str = ""
     ) -> Part:
-        await self._throttle.request(len(body))
+        await self._throttle.wait_for_request(len(body))
         return await self._bucket.put_part(key, upload_id, number, body, checksum, declared)
 
     async def complete_upload(
@@ -167,9 +167,9 @@ class ThrottledBucket(ForwardingBucket):
         checksum: str = "",
         declared: str = "",
     ) -> PutResult:
-        await self._throttle.request()
+        await self._throttle.wait_for_request()
         return await self._bucket.complete_upload(key, upload_id, parts, condition, checksum, declared)
 
     async def delete(self, key: str, condition: Precondition) -> None:
-        await self._throttle.request()
+        await self._throttle.wait_for_request()
         await self._bucket.delete(key, condition)

@@ -50,29 +50,29 @@ class UploadRecord:
     """Fields of the sync request that asks for the object."""
 
     @property
-    def count(self) -> int:
+    def part_count(self) -> int:
         """Return the number of its parts."""
         return -(-self.size // self.part_length)
 
-    def span(self, number: int) -> tuple[int, int]:
+    def part_range(self, number: int) -> tuple[int, int]:
         """Return the first byte and the end (exclusive) of part `number`, counted from 1."""
         start = (number - 1) * self.part_length
         return start, min(start + self.part_length, self.size)
 
-    def present(self, listed: Sequence[Part]) -> dict[int, Part]:
+    def present_parts(self, listed: Sequence[Part]) -> dict[int, Part]:
         """Return those of the parts that S3 lists which have the right length, by number."""
         found = {}
         for part in listed:
-            start, end = self.span(part.number)
-            if part.number <= self.count and part.size == end - start:
+            start, end = self.part_range(part.number)
+            if part.number <= self.part_count and part.size == end - start:
                 found[part.number] = part
         return found
 
-    def missing(self, present: Mapping[int, Part]) -> list[int]:
+    def missing_numbers(self, present: Mapping[int, Part]) -> list[int]:
         """Return the numbers of the parts that are not there."""
-        return [number for number in range(1, self.count + 1) if number not in present]
+        return [number for number in range(1, self.part_count + 1) if number not in present]
 
-    def is_of(self, other: UploadRecord) -> bool:
+    def is_same_copy(self, other: UploadRecord) -> bool:
         """Return True if both carry the same version on the same route, with equal attributes and parts."""
         return self._plan == other._plan
 

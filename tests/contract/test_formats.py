@@ -213,7 +213,7 @@ def test_upload_record_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
 
 @pytest.mark.parametrize("case", [*cases("record-control"), *cases("record-control", "also_read")])
 def test_controls_of_version_0_1_are_decoded(case: dict[str, Any]) -> None:
-    orders, wanted = DirectionControls.of(decode_record(case["bytes"])), case["decoded"]["data"]
+    orders, wanted = DirectionControls.from_record(decode_record(case["bytes"])), case["decoded"]["data"]
     assert wanted == {
         "paused": orders.paused,
         "reason": orders.reason,
@@ -228,7 +228,9 @@ def test_controls_of_version_0_1_are_decoded(case: dict[str, Any]) -> None:
 def test_checkpoint_of_version_0_1_is_decoded(case: dict[str, Any]) -> None:
     data: Any = decode_record(case["bytes"]).data
     for progress in data["legs"]:
-        assert RangeProgress.of(progress).data() == {**progress, "waiting": 0}, "version 0.1 ignores the new count"
+        assert RangeProgress.from_data(progress).data() == {**progress, "waiting": 0}, (
+            "version 0.1 ignores the new count"
+        )
 
 
 @pytest.mark.parametrize("case", [c for c in cases("stamp") if c.values[0]["bytes"]])

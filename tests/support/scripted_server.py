@@ -42,7 +42,7 @@ class Script:
     _writers: list[asyncio.StreamWriter] = field(default_factory=list)
 
     def caller(self, service: str = "s3", credentials: Credentials = KEY, *, spare: int = 0) -> ServiceClient:
-        return ServiceClient(Pool(Endpoint.of(self.url), spare=spare), service, "us-west-2", credentials)
+        return ServiceClient(Pool(Endpoint.from_url(self.url), spare=spare), service, "us-west-2", credentials)
 
     def close_connections(self) -> None:
         """Close all connections, as a server does with idle ones."""
@@ -153,7 +153,7 @@ async def serving(handler: Handler, tls: ssl.SSLContext | None = None) -> AsyncI
 
 def client_of(url: str, service: str = "s3", *, spare: int = 0) -> ServiceClient:
     """Return a client of the service at `url`."""
-    return ServiceClient(Pool(Endpoint.of(url), spare=spare), service, "us-west-2", KEY)
+    return ServiceClient(Pool(Endpoint.from_url(url), spare=spare), service, "us-west-2", KEY)
 
 
 async def read_head(reader: asyncio.StreamReader) -> ReceivedRequest:

@@ -97,7 +97,7 @@ class DynamoLedger:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         try:
-            await self._caller.json("PutItem", _API, f"{self._table}/{entry.key}", "1.0", given)
+            await self._caller.call_json("PutItem", _API, f"{self._table}/{entry.key}", "1.0", given)
         except ServiceError as refused:
             # A first attempt has written it, and its answer was lost.
             if refused.refusal.code == "ConditionalCheckFailedException" and _stored_entry(refused) == entry:
@@ -153,7 +153,7 @@ class DynamoLedger:
         """
         given |= {"TableName": self._table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
-            await self._caller.json(operation, _API, self._table, "1.0", given)
+            await self._caller.call_json(operation, _API, self._table, "1.0", given)
         except ServiceError as refused:
             if refused.refusal.code == "ConditionalCheckFailedException" and _old_item(refused) == done:
                 return
@@ -162,7 +162,7 @@ class DynamoLedger:
     async def _ask(self, operation: str, **given: Any) -> Any:
         given = {name: value for name, value in ({"TableName": self._table} | given).items() if value is not None}
         try:
-            return await self._caller.json(operation, _API, self._table, "1.0", given)
+            return await self._caller.call_json(operation, _API, self._table, "1.0", given)
         except ServiceError as refused:
             raise error_of(refused.refusal) from None
 

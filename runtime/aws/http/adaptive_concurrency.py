@@ -73,14 +73,14 @@ class AdaptiveConcurrency:
                 self._leave()
                 raise
 
-    def answered(self) -> None:
+    def leave_after_answer(self) -> None:
         """Leave, after an answer. An idle window does not grow, since it has not been tried."""
         self._rate.accepted(asyncio.get_running_loop().time())
         if self._running * 2 >= self.window:
             self._window = min(self._most, self._window + (1.0 if self._slow_start else 1.0 / self._window))
         self._leave()
 
-    def refused(self) -> None:
+    def leave_after_refusal(self) -> None:
         """Leave, after a refusal that asks for fewer requests."""
         now = asyncio.get_running_loop().time()
         if now >= self._calm_from:
@@ -90,7 +90,7 @@ class AdaptiveConcurrency:
             self._rate.cut(now)
         self._leave()
 
-    def failed(self) -> None:
+    def leave_after_failure(self) -> None:
         """Leave without an answer, which says nothing about the limits."""
         self._leave()
 

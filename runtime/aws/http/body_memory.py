@@ -29,7 +29,7 @@ class Admission:
         self._hurrying: deque[tuple[int, asyncio.Future[None]]] = deque()
 
     @property
-    def held(self) -> int:
+    def held_bytes(self) -> int:
         """Return the number of bytes handed out and still in use."""
         return self._held
 

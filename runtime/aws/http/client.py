@@ -129,7 +129,7 @@ class ServiceClient:
         if answer.body is None:
             answer.body = await self._receive(connection, await self._room(connection, answer.length or 0, memory))
         else:
-            self.pool.give(connection)
+            self.pool.release(connection)
         return answer
 
     async def open(
@@ -137,13 +137,13 @@ class ServiceClient:
     ) -> tuple[Answer, Connection]:
         """Return the answer, and the connection on which a large body is still to come (`Answer.body` is None then).
 
-        The connection goes to `rest`, or back to the pool.
+        The connection goes to `receive_rest`, or back to the pool.
         """
         return await self._again(
             operation, target, lambda: self._once(operation, target, method, path, "", headers, b"")
         )
 
-    async def rest(self, operation: str, target: str, connection: Connection, memory: B) -> B:
+    async def receive_rest(self, operation: str, target: str, connection: Connection, memory: B) -> B:
         """Receive a large body into `memory`, which has its length, and return the connection to the pool."""
         try:
             return await self._receive(connection, memory)
@@ -159,7 +159,7 @@ class ServiceClient:
             return await memory(length)
         except BaseException:
             connection.abort()
-            self.pool.give(connection)
+            self.pool.release(connection)
             raise
 
     async def _receive(self, connection: Connection, memory: B) -> B:
@@ -169,7 +169,7 @@ class ServiceClient:
             connection.abort()
             raise
         finally:
-            self.pool.give(connection)
+            self.pool.release(connection)
         return memory
 
     async def _again(self, operation: str, target: str, once: Callable[[], Awaitable[T]]) -> T:
@@ -192,7 +192,7 @@ class ServiceClient:
                 pause = PAUSE_SECONDS * 2**failures
             await asyncio.sleep(random.uniform(0, min(pause, MAX_PAUSE_SECONDS)))  # noqa: S311
 
-    async def json(self, operation: str, prefix: str, target: str, version: str, given: dict[str, Any]) -> Any:
+    async def call_json(self, operation: str, prefix: str, target: str, version: str, given: dict[str, Any]) -> Any:
         """Call the AWS JSON protocol (`X-Amz-Target: prefix.operation`), and return its answer, an object.
 
         An answer that is none is an error of the request like a lost connection, and retried.
@@ -231,13 +231,13 @@ class ServiceClient:
             request = await self._request(method, path, query, dict(given) if given else {}, body, large)
             connection, answer = await self._exchange(request, body, method == "HEAD")
         except BaseException:
-            self.concurrency.failed()
+            self.concurrency.leave_after_failure()
             raise
         refusal = None if answer.status < 300 else self._refusal(operation, target, answer)
         if refusal is not None and (answer.status in _SLOW or isinstance(error_of(refusal), ThrottledError)):
-            self.concurrency.refused()
+            self.concurrency.leave_after_refusal()
         else:
-            self.concurrency.answered()
+            self.concurrency.leave_after_answer()
         if refusal is None and not (operation not in _CONTENT and _is_page(answer)):
             return answer, connection
         try:
@@ -249,7 +249,7 @@ class ServiceClient:
                 raise UnavailableError(f"an error ({answer.status}) of {answer.length} bytes{_ids(answer)}")
             raise ServiceError(refusal, answer)
         finally:
-            self.pool.give(connection)
+            self.pool.release(connection)
 
     async def _request(
         self, method: str, path: str, query: str, headers: dict[str, str], body: Any, large: bool
@@ -270,7 +270,7 @@ class ServiceClient:
             headers["content-length"] = str(len(body))
         # Not signed, as in the SDKs: proxies may change them.
         headers["user-agent"] = USER_AGENT
-        if large and self.pool.expects:
+        if large and self.pool.expects_continue:
             headers["expect"] = "100-continue"
         lines = "".join([f"{name}: {value}\r\n" for name, value in headers.items()])
         head = f"{method} {path}{'?' if query else ''}{query} HTTP/1.1\r\n{lines}\r\n"
@@ -284,25 +284,25 @@ class ServiceClient:
 
         What is sent while it is read may also have failed for its source, so it is not sent again here.
         """
-        connection, used = await self.pool.take()
+        connection, used = await self.pool.acquire()
         while True:
             expect = _EXPECT in request
             try:
-                answer = await connection.ask(request, body, headless=headless, expect=expect)
+                answer = await connection.send_request(request, body, headless=headless, expect=expect)
                 if answer.status != 417 or not expect:
                     return connection, answer
-                self.pool.stop_expecting()  # RFC 9110, 15.5.18: send it again without
+                self.pool.stop_expecting_continue()  # RFC 9110, 15.5.18: send it again without
                 request = request.replace(_EXPECT, b"\r\n")
-                self.pool.give(connection)
+                self.pool.release(connection)
             except UnavailableError:
-                self.pool.give(connection)
+                self.pool.release(connection)
                 if not used or connection.answered or isinstance(body, StreamedBody):
                     raise
             except BaseException:
                 connection.abort()
-                self.pool.give(connection)
+                self.pool.release(connection)
                 raise
-            connection, used = await self.pool.take(fresh=True)
+            connection, used = await self.pool.acquire(fresh=True)
 
     async def _payload(self, body: Any) -> str:
         if not body:

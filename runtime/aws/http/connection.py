@@ -80,7 +80,7 @@ class Connection(asyncio.BufferedProtocol):
         self.opened = self.idle_since = 0.0
         """When it was opened, and when the last request ended, in the event loop's time."""
 
-    async def ask(self, head: bytes, body: Any, *, headless: bool, expect: bool = False) -> Answer:
+    async def send_request(self, head: bytes, body: Any, *, headless: bool, expect: bool = False) -> Answer:
         """Send a request and return its answer, with the body if that is small or of unknown length.
 
         Args:
@@ -138,7 +138,7 @@ class Connection(asyncio.BufferedProtocol):
         return answer
 
     async def receive(self, target: bytearray) -> None:
-        """Receive the rest of an answer whose body `ask` left out, into `target` of `Answer.length` bytes."""
+        """Receive the rest of an answer whose body `send_request` left out, into `target` of `Answer.length` bytes."""
         answer = self._answer
         if answer is None or self._rest is None:
             raise UnavailableError("the connection has no body to receive")
@@ -162,7 +162,7 @@ class Connection(asyncio.BufferedProtocol):
         """Close at once; a waiting caller gets `UnavailableError` with `why`."""
         self._lose(why)
 
-    def stall(self, now: float) -> str:
+    def stall_reason(self, now: float) -> str:
         """Return why the connection is too slow to be kept, empty if it is not.
 
         The kernel's counters decide, as far as there are any: what lies in its buffers has not moved.

@@ -55,7 +55,7 @@ class Endpoint:
     """Path that precedes every other, without a closing slash."""
 
     @classmethod
-    def of(cls, url: str) -> Endpoint:
+    def from_url(cls, url: str) -> Endpoint:
         """Return the endpoint of `https://host:port/base`."""
         parts = urlsplit(url)
         secure = parts.scheme != "http"
@@ -129,15 +129,15 @@ class Pool:
         return len(self._busy) + sum(not connection.lost for connection in self._idle)
 
     @property
-    def expects(self) -> bool:
+    def expects_continue(self) -> bool:
         """Return whether large bodies are announced to this server."""
         return self.ignored_expects < MAX_IGNORED_EXPECTS
 
-    def stop_expecting(self) -> None:
+    def stop_expecting_continue(self) -> None:
         """Announce no more bodies: this server refuses to be asked (417)."""
         self.ignored_expects = MAX_IGNORED_EXPECTS
 
-    async def take(self, *, fresh: bool = False) -> tuple[Connection, bool]:
+    async def acquire(self, *, fresh: bool = False) -> tuple[Connection, bool]:
         """Return a connection (with `fresh` a new one), and whether it has been used before.
 
         Raises `UnavailableError`.
@@ -158,7 +158,7 @@ class Pool:
         self._busy.add(connection)
         return connection, False
 
-    def give(self, connection: Connection) -> None:
+    def release(self, connection: Connection) -> None:
         """Take a connection back; it is kept if it may be used again."""
         self._busy.discard(connection)
         if connection.continued is not None:
@@ -249,7 +249,7 @@ class Pool:
             timer.cancel()
         now = loop.time()
         for connection in list(self._busy):
-            why = connection.stall(now)
+            why = connection.stall_reason(now)
             if why:
                 connection.abort(why)
                 self.drop_idle()

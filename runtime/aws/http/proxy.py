@@ -30,7 +30,7 @@ class Proxy:
     """Value of `Proxy-Authorization`; empty without a user name."""
 
     @classmethod
-    def of(cls, url: str) -> Proxy:
+    def from_url(cls, url: str) -> Proxy:
         """Return the proxy at `http://user:password@host:port`. Raises `FatalError` for another kind of address."""
         # The address may hold a password, so neither it nor an error that repeats it is shown.
         wrong = FatalError(
@@ -58,7 +58,7 @@ def proxy_for(host: str, port: int = 443) -> Proxy | None:
     url = named.get("https") or named.get("all")
     if not url or _is_direct(host.lower().rstrip("."), port, named.get("no", "")):
         return None
-    return Proxy.of(url)
+    return Proxy.from_url(url)
 
 
 def _is_direct(host: str, port: int, listed: str) -> bool:

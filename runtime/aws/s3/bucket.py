@@ -67,16 +67,16 @@ class S3Bucket(BucketRequests):
         options: Options | None = None,
     ) -> None:
         self._options = options or Options()
-        super().__init__(caller, bucket, prefix, path_style=path_style, headers=self._options.asking())
+        super().__init__(caller, bucket, prefix, path_style=path_style, headers=self._options.request_headers())
         self.admission = admission or Admission()
         self.pages = PageReader(self._listed, prefix, restores=self._options.restores)
         self._digests = False
         self._checks = ChecksumSupport()
-        self.unchecked = self._checks.unchecked
+        self.refused_checksums = self._checks.refused_forms
         self._conditions = ConditionSupport()
 
     @property
-    def unconditional(self) -> bool:
+    def lacks_conditions(self) -> bool:
         """Return whether some writes are preceded by a HEAD instead of carrying conditions, which the store refuses."""
         return bool(self._conditions.unsupported)
 
@@ -99,7 +99,7 @@ class S3Bucket(BucketRequests):
         raise UnavailableError(f"s3 HeadObject {self._target(key)}: HEAD and GET disagree again and again")
 
     async def read(self, key: str) -> S3ObjectReader | None:
-        headers = checksums.ENABLED | self._asking
+        headers = checksums.ENABLED | self._request_headers
         try:
             answer, connection = await self.caller.open("GetObject", self._target(key), "GET", self._path(key), headers)
         except ServiceError as refused:
@@ -109,16 +109,16 @@ class S3Bucket(BucketRequests):
                 return await open_archived(self, key)
             raise error_of(refused.refusal) from None
         if answer.body is not None:
-            self.caller.pool.give(connection)
+            self.caller.pool.release(connection)
         try:
             seen = wire.read_head(answer.headers, answer.length, is_s3=self._options.restores)
         except DualSyncError:
             if answer.body is None:
                 connection.abort()
-                self.caller.pool.give(connection)
+                self.caller.pool.release(connection)
             raise
         reading = S3ObjectReader(self, key, seen, answer.body, connection if answer.body is None else None)
-        if self._options.tagged(answer.headers):
+        if self._options.has_tags(answer.headers):
             try:
                 reading.head = await self._with_tags(key, seen)
             except BaseException:
@@ -134,7 +134,7 @@ class S3Bucket(BucketRequests):
 
     async def receive(self, key: str, connection: Connection, memory: Body) -> Body:
         """Read the content of an object whose head has been received."""
-        return await self.caller.rest("GetObject", self._target(key), connection, memory)
+        return await self.caller.receive_rest("GetObject", self._target(key), connection, memory)
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
         headers = {"range": f"bytes={start}-{end - 1}"}
@@ -172,7 +172,7 @@ class S3Bucket(BucketRequests):
             check(coming)
             return await self.admission.body(coming)
 
-        given = headers | {"if-match": f'"{etag}"'} | self._asking
+        given = headers | {"if-match": f'"{etag}"'} | self._request_headers
         try:
             answer = await self.caller.call(
                 "GetObject", self._target(key), "GET", self._path(key), query, given, memory=memory
@@ -220,7 +220,7 @@ class S3Bucket(BucketRequests):
             declared = checksums.is_declaration_confirmed(checksum, answer.headers)
             if declared is not None:
                 return StartedUpload(upload_id, checksum if declared else "")
-            self._checks.unknown("CreateMultipartUpload", checksum)
+            self._checks.record_unsupported("CreateMultipartUpload", checksum)
             checksum = ""
             await self.abort_upload(key, upload_id)
 
@@ -335,7 +335,7 @@ class S3Bucket(BucketRequests):
             await asyncio.gather(asked, return_exceptions=True)
 
     def _given(self, attributes: Attributes, stamp: Stamp | None) -> dict[str, str]:
-        return wire.attribute_headers(attributes, stamp) | self._options.writing(attributes)
+        return wire.attribute_headers(attributes, stamp) | self._options.object_headers(attributes)
 
     async def _write(
         self,
@@ -356,7 +356,7 @@ class S3Bucket(BucketRequests):
 
         Raises `ChecksumUnsupportedError` if the write is `bound` to its `checksum`.
         """
-        plain = not bound and self._checks.plain(operation, checksum)
+        plain = not bound and self._checks.is_refused(operation, checksum)
         conditional = condition is not None and operation not in self._conditions.unsupported
         while True:
             given = dict(headers)
@@ -372,14 +372,14 @@ class S3Bucket(BucketRequests):
                 answer = await self._ask(operation, method, key, query, given, body)
             except PreconditionFailedError:
                 if conditional:
-                    self._conditions.failed(operation)
+                    self._conditions.record_evaluated(operation)
                 raise
             except PermanentError as error:
-                if self._options.causes(error.reason):
+                if self._options.causes_refusal(error.reason):
                     raise ServiceBlockedError(str(error)) from None
                 if "Content-MD5" in str(error) and not self._digests:
                     self._digests = True
-                elif not plain and self._checks.refused(error, operation, checksum, bound):
+                elif not plain and self._checks.record_refusal(error, operation, checksum, bound):
                     plain = True
                 elif conditional and self._conditions.may_be_unsupported(operation, error):
                     conditional = False
@@ -387,7 +387,7 @@ class S3Bucket(BucketRequests):
                     raise
                 continue
             if not plain:
-                self._checks.accepted(operation, checksum)
+                self._checks.record_accepted(operation, checksum)
             if condition is not None and not conditional:
                 self._conditions.unsupported.add(operation)
             return answer

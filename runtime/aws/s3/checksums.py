@@ -123,24 +123,24 @@ class ChecksumSupport:
     """
 
     def __init__(self) -> None:
-        self.unchecked: set[str] = set()
+        self.refused_forms: set[str] = set()
         """Forms that the store refuses."""
         self._known: set[str] = set()
 
-    def plain(self, operation: str, checksum: str) -> bool:
+    def is_refused(self, operation: str, checksum: str) -> bool:
         """Return whether to leave the checksum out."""
-        return checksum_form(operation, checksum) in self.unchecked
+        return checksum_form(operation, checksum) in self.refused_forms
 
-    def accepted(self, operation: str, checksum: str) -> None:
+    def record_accepted(self, operation: str, checksum: str) -> None:
         """Remember that a write with the checksum succeeded."""
         if checksum and operation in _COMPARED:
             self._known.add(checksum_form(operation, checksum))
 
-    def unknown(self, operation: str, checksum: str) -> None:
+    def record_unsupported(self, operation: str, checksum: str) -> None:
         """Remember that the store makes another checksum than it was asked for."""
-        self.unchecked.add(checksum_form(operation, checksum))
+        self.refused_forms.add(checksum_form(operation, checksum))
 
-    def refused(self, error: PermanentError, operation: str, checksum: str, bound: bool) -> bool:
+    def record_refusal(self, error: PermanentError, operation: str, checksum: str, bound: bool) -> bool:
         """Return whether a refusal is for the checksum, so that the object goes without it.
 
         Raises `ChecksumUnsupportedError` where it cannot (`bound`).
@@ -148,7 +148,7 @@ class ChecksumSupport:
         if not checksum or not is_checksum_refusal(error):
             return False
         if checksum_form(operation, checksum) not in self._known and not _malformed(error, checksum):
-            self.unknown(operation, checksum)
+            self.record_unsupported(operation, checksum)
         if bound:
             raise ChecksumUnsupportedError(str(error)) from None
         return True

@@ -18,7 +18,7 @@ class ConditionSupport:
         """Operations whose conditions the store refuses."""
         self._evaluated: set[str] = set()
 
-    def failed(self, operation: str) -> None:
+    def record_evaluated(self, operation: str) -> None:
         """Remember that the store has evaluated a condition."""
         self._evaluated.add(operation)
 

@@ -38,12 +38,12 @@ class Options:
     """Whether the store is Amazon S3 itself: its listings state which archived objects have been restored, and its
     ETags are MD5s unless KMS is used. Rows of other stores are never treated as archived."""
 
-    def asking(self) -> dict[str, str]:
+    def request_headers(self) -> dict[str, str]:
         """Return the headers of every request."""
         given = {"x-amz-request-payer": "requester" if self.requester_pays else "", OWNER: self.owner}
         return {name: value for name, value in given.items() if value}
 
-    def writing(self, attributes: Attributes) -> dict[str, str]:
+    def object_headers(self, attributes: Attributes) -> dict[str, str]:
         """Return the headers of a new object. A bucket key saves one KMS call per object; S3 ignores it elsewhere."""
         kms = self.encryption.startswith("aws:kms")
         given = {
@@ -56,12 +56,12 @@ class Options:
         }
         return {name: value for name, value in given.items() if value}
 
-    def causes(self, code: str) -> bool:
+    def causes_refusal(self, code: str) -> bool:
         """Return whether these options cause a refusal of this code, so that every object gets it."""
         given = {"InvalidStorageClass": self.storage_class, "InvalidEncryptionAlgorithmError": self.encryption}
         return bool(given.get(code))
 
-    def tagged(self, headers: Mapping[str, str]) -> bool:
+    def has_tags(self, headers: Mapping[str, str]) -> bool:
         """Return whether the answer to a GET names tags to read."""
         return self.tags and headers.get("x-amz-tagging-count", "0") != "0"
 

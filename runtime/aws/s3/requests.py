@@ -22,7 +22,7 @@ class BucketRequests:
         self._bucket = bucket
         self._prefix = prefix
         self._base = f"/{bucket}" if path_style else ""
-        self._asking = headers
+        self._request_headers = headers
 
     def use(self, credentials: Credentials) -> None:
         """Use another credential from now on; calls under way end with the old one."""
@@ -37,7 +37,7 @@ class BucketRequests:
         headers: dict[str, str] | None = None,
         body: bytes | StreamedBody = b"",
     ) -> Answer:
-        given = self._asking | headers if headers else self._asking
+        given = self._request_headers | headers if headers else self._request_headers
         return await self.caller.call(operation, self._target(key), method, self._path(key), query, given, body)
 
     async def _ask(
@@ -71,7 +71,7 @@ class BucketRequests:
         # Without the encoding, control characters in keys make the answer no XML.
         given = {"encoding-type": "url"} | given
         query = "&".join(f"{name}={quote(given[name], safe='')}" for name in sorted(given))
-        headers = self._asking | (more or {})
+        headers = self._request_headers | (more or {})
         try:
             answer = await self.caller.call(operation, self._target(""), "GET", self._base or "/", query, headers)
         except ServiceError as refused:

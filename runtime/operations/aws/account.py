@@ -67,7 +67,9 @@ class AwsAccount:
     async def bucket(self, name: str, owner: str, region: str) -> BucketState:
         s3 = self._client("s3")
         try:
-            head = await self._threads.ask_raw("s3", name, s3.head_bucket, Bucket=name, ExpectedBucketOwner=owner)
+            head = await self._threads.call_service_raw(
+                "s3", name, s3.head_bucket, Bucket=name, ExpectedBucketOwner=owner
+            )
         except ClientError as e:
             problem, remedy = _bucket_problem(e, owner, region)
             return BucketState(problem=problem, remedy=remedy)
@@ -87,7 +89,7 @@ class AwsAccount:
         ec2 = self._client("ec2")
         if not id:
             filters = [{"Name": "is-default", "Values": ["true"]}]
-            answer = await self._threads.ask("ec2", "default VPC", ec2.describe_vpcs, Filters=filters)
+            answer = await self._threads.call_service("ec2", "default VPC", ec2.describe_vpcs, Filters=filters)
             id = next((str(vpc["VpcId"]) for vpc in answer["Vpcs"]), "")
             if not id:
                 return Vpc("")
@@ -106,12 +108,12 @@ class AwsAccount:
         def read() -> list[Any]:
             return [item for page in client.get_paginator(operation).paginate(**given) for item in page[member]]
 
-        return await self._threads.ask("ec2", target, read)
+        return await self._threads.call_service("ec2", target, read)
 
     async def has_image(self, registry: str, repository: str, digest: str) -> bool:
         ecr = self._client("ecr")
         try:
-            answer = await self._threads.ask_raw(
+            answer = await self._threads.call_service_raw(
                 "ecr",
                 repository,
                 ecr.describe_images,
@@ -128,7 +130,7 @@ class AwsAccount:
     async def architectures(self, instance_type: str) -> Sequence[str]:
         ec2 = self._client("ec2")
         try:
-            answer = await self._threads.ask_raw(
+            answer = await self._threads.call_service_raw(
                 "ec2", instance_type, ec2.describe_instance_types, InstanceTypes=[instance_type]
             )
         except ClientError as e:
@@ -140,7 +142,7 @@ class AwsAccount:
 
     async def simulate(self, arn: str, actions: Sequence[str], resource: str) -> Sequence[Simulation]:
         iam = self._client("iam")
-        answer = await self._threads.ask(
+        answer = await self._threads.call_service(
             "iam",
             arn,
             iam.simulate_principal_policy,
@@ -158,7 +160,7 @@ class AwsAccount:
         ]
 
     async def role_arn(self, name: str) -> str:
-        answer = await self._threads.ask("iam", name, self._client("iam").get_role, RoleName=name)
+        answer = await self._threads.call_service("iam", name, self._client("iam").get_role, RoleName=name)
         return str(answer["Role"]["Arn"])
 
     def close(self) -> None:
@@ -176,7 +178,7 @@ class AwsAccount:
 
     async def _or_none(self, service: str, target: str, function: Any, **given: Any) -> Any:
         try:
-            return await self._threads.ask(service, target, function, **given)
+            return await self._threads.call_service(service, target, function, **given)
         except DualSyncError:
             return None
 

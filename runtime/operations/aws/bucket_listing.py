@@ -83,7 +83,7 @@ class S3BucketLister:
     async def facts(self, key: str) -> ObjectFacts | None:
         try:
             head = self._client("s3").head_object
-            answer = await self._threads.ask_raw(
+            answer = await self._threads.call_service_raw(
                 "s3", key, head, Bucket=self._bucket, Key=self._prefix + key, ChecksumMode="ENABLED"
             )
         except ClientError as error:
@@ -117,11 +117,11 @@ class S3BucketLister:
             return digest.hexdigest()
 
         try:
-            return await self._threads.ask_raw("s3", key, read)
+            return await self._threads.call_service_raw("s3", key, read)
         except ClientError as error:
             if error.response["Error"]["Code"] in _GONE:
                 return None
             raise translate(error, "s3", f"{self._bucket}/{key}") from None
 
     async def _ask(self, function: Any, **given: Any) -> Any:
-        return await self._threads.ask("s3", self._bucket, function, Bucket=self._bucket, **given)
+        return await self._threads.call_service("s3", self._bucket, function, Bucket=self._bucket, **given)

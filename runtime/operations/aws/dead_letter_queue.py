@@ -56,12 +56,12 @@ class SqsDeadLetterQueue:
             await self._ask(self._client("sqs").delete_message_batch, Entries=entries)
 
     async def _ask(self, function: Any, **given: Any) -> Any:
-        return await self._threads.ask("sqs", self._url, function, QueueUrl=self._url, **given)
+        return await self._threads.call_service("sqs", self._url, function, QueueUrl=self._url, **given)
 
 
 async def depth_of(client: Any, url: str, threads: Threads) -> Depth:
     """Return the counts that SQS gives for the queue."""
-    answer = await threads.ask(
+    answer = await threads.call_service(
         "sqs",
         url,
         client.get_queue_attributes,

@@ -41,7 +41,7 @@ class CloudWatchHistory:
         position: dict[str, Any] = {} if until is None else {"endTime": int(until * 1000)}
         try:
             for _ in range(MAX_PAGES):
-                answer = await self._threads.ask(
+                answer = await self._threads.call_service(
                     "logs",
                     self._group,
                     self._client("logs").filter_log_events,

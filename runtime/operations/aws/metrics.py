@@ -113,12 +113,12 @@ class AwsSideMetrics:
     async def delete_key(self, id: str) -> None:
         client = self._client("iam")
         user = self._stack.fact("userName")
-        await self._threads.ask("iam", user, client.delete_access_key, UserName=user, AccessKeyId=id)
+        await self._threads.call_service("iam", user, client.delete_access_key, UserName=user, AccessKeyId=id)
 
     async def _try(self, service: str, method: str, **given: Any) -> Any:
         async def ask() -> Any:
             client = self._client(service)
-            return await self._threads.ask(service, method, getattr(client, method), **given)
+            return await self._threads.call_service(service, method, getattr(client, method), **given)
 
         return await _or_none(ask)
 

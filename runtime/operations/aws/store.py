@@ -176,7 +176,7 @@ class S3Store:
     async def _ask(self, method: str, key: str, **given: Any) -> Any:
         target = f"{self._bucket}/{self._prefix}{key}"
         try:
-            return await self._threads.ask_raw(
+            return await self._threads.call_service_raw(
                 "s3", target, getattr(self._client("s3"), method), Bucket=self._bucket, **given
             )
         except ClientError as error:

@@ -107,7 +107,7 @@ async def _uploads(side: Side, found: PendingDirection) -> None:
         if upload is None:
             found.unseen.append(f"the record of the upload of {record.key!r} is unreadable")
             continue
-        progress = f"{upload.parts} of {upload.count} parts when last noted, {upload.size} bytes"
+        progress = f"{upload.parts} of {upload.part_count} parts when last noted, {upload.size} bytes"
         found.keys.append(PendingKey(upload.target_key, PendingState.UPLOADING, progress, float(upload.started)))
 
 

@@ -201,7 +201,7 @@ class Users:
             return
         model.unrecorded_copies.add(content_of(before))
         gone = before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None
-        if gone and stamp.version.shown[0] != before.seen.etag:
+        if gone and stamp.version.etag_and_modified[0] != before.seen.etag:
             model.unrecognised.add(content_of(before))
 
     def record_lost_events(self, side: str, events: Iterable[Event]) -> None:

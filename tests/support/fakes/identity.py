@@ -96,16 +96,16 @@ class FakeCredential:
         self._secret: PeerSecret | None = None
         self._key_id = key_id
 
-    async def user_id_promised(self) -> str | None:
+    async def expected_user_id(self) -> str | None:
         self._secret = await self._secrets.read()
         return None if self._secret is None else self._secret.user_id
 
-    async def user_id_real(self) -> str:
+    async def actual_user_id(self) -> str:
         if self._secret is None:
             raise CredentialRejectedError("there is no secret")
         return await FakeSts(self._accounts, self._secret.access_key_id, self._identity).user_id()
 
-    async def wrong_buckets(self) -> str:
+    async def bucket_problem(self) -> str:
         return ""
 
     async def use(self) -> None:

@@ -27,14 +27,14 @@ def test_figures_follow_the_open_resources() -> None:
 
         async with scripted(serve_empty) as script:
             before = resources()
-            pool = Pool(Endpoint.of(script.url))
-            connection, _ = await pool.take()
+            pool = Pool(Endpoint.from_url(script.url))
+            connection, _ = await pool.acquire()
             waiting = asyncio.create_task(asyncio.sleep(60))
             descriptor = os.open(os.devnull, os.O_RDONLY)
             during = resources()
             os.close(descriptor)
             waiting.cancel()
-            pool.give(connection)
+            pool.release(connection)
             pool.close()
             await asyncio.gather(waiting, return_exceptions=True)
             after = resources()

@@ -70,9 +70,11 @@ def edges(monkeypatch: pytest.MonkeyPatch) -> LocalEdges:
 
 async def test_buckets_are_made_with_these_options(edges: LocalEdges) -> None:
     theirs = remote_bucket(ALL, FixedCredentials(Credential("AKIA", "secret")), edges.admission)
-    assert edges.bucket._options == edges.whole._options == local_options(ALL)
+    assert edges.bucket._options == edges.whole_bucket._options == local_options(ALL)
     assert theirs._options == remote_options(ALL)
-    assert edges.bucket.admission is edges.whole.admission is theirs.admission, "one memory bound for all buckets"
+    assert edges.bucket.admission is edges.whole_bucket.admission is theirs.admission, (
+        "one memory bound for all buckets"
+    )
 
 
 async def test_copier_follows_the_settings(edges: LocalEdges) -> None:
@@ -106,7 +108,7 @@ async def test_sweep_recognises_its_initiators_with_one_sts_request(edges: Local
     async with scripted(answer(200, body)) as script:
         s = replace(ALL, remote_sts_endpoint=script.url, worker_role="p-cn-worker")
         credential = PeerCredential(s, replace(edges, secrets=Secrets()))  # type: ignore[arg-type]
-        assert await credential.user_id_promised() == await credential.user_id_real() == "AIDAPEER"
+        assert await credential.expected_user_id() == await credential.actual_user_id() == "AIDAPEER"
         sweep = build_sweep(s, edges, credential, Lines())
         assert len(script.requests) == 1
     assert (sweep.initiator, sweep.local, sweep.remote) == (arn, edges.bucket, credential.bucket)

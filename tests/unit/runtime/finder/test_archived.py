@@ -162,7 +162,7 @@ def test_checkpoint_keeps_the_archived_count() -> None:
     progress = RangeProgress(KeyRange("", ""))
     progress.report.archived = 5
     progress.settle(0.0)
-    assert RangeProgress.of(progress.data()).report.archived == 5
+    assert RangeProgress.from_data(progress.data()).report.archived == 5
 
 
 def test_finder_request_of_an_archived_object_is_skipped() -> None:

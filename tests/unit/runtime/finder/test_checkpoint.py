@@ -180,7 +180,7 @@ def test_run_that_an_operator_requests_starts_from_the_beginning() -> None:
 def test_run_restarts_under_another_configuration() -> None:
     made = interrupted_finder()
     made.interrupt(4)
-    made.scope = KeyFilter.of(["k"])
+    made.scope = KeyFilter.from_prefixes(["k"])
     made.find()
     assert made.bucket.begun == [""]
 

@@ -32,21 +32,21 @@ def test_each_key_is_in_exactly_one_range(points: list[str], number: int, keys: 
 def test_range_with_a_key_of_a_prefix_meets_the_prefix(after: str, until: str, prefix: str, key: str) -> None:
     for range in (KeyRange(after, until), KeyRange("", until), KeyRange(after, "")):
         if key.startswith(prefix) and within(key, range):
-            assert range.meets(prefix)
+            assert range.may_contain(prefix)
 
 
 def test_range_does_not_meet_a_prefix_outside_it() -> None:
-    assert not KeyRange("b", "").meets("a")
-    assert not KeyRange("", "b").meets("c")
-    assert not KeyRange("ab", "").meets("aa")
-    assert KeyRange("ab", "").meets("a")
-    assert KeyRange("ab", "ac").meets("a")
+    assert not KeyRange("b", "").may_contain("a")
+    assert not KeyRange("", "b").may_contain("c")
+    assert not KeyRange("ab", "").may_contain("aa")
+    assert KeyRange("ab", "").may_contain("a")
+    assert KeyRange("ab", "ac").may_contain("a")
 
 
 def passed(keys: int, page: int = 1) -> KeySampler:
     sampler = KeySampler()
     for n in range(page, keys + 1, page):
-        sampler.passed(page, f"{n:09}")
+        sampler.count_keys(page, f"{n:09}")
     return sampler
 
 
@@ -62,7 +62,7 @@ def test_sampled_keys_are_few_and_evenly_spaced() -> None:
 def test_points_sampled_in_unequal_ranges_divide_all_keys_evenly() -> None:
     small, large = passed(1000), KeySampler()
     for n in range(1, 100_001):
-        large.passed(1, f"9{n:08}")
+        large.count_keys(1, f"9{n:08}")
     points = evenly_spaced_keys([small, large])
     assert len(points) <= POINTS
     assert sum(point < "9" for point in points) <= 2
@@ -79,5 +79,5 @@ def test_few_keys_give_few_ranges() -> None:
 
 def test_point_is_truncated_to_its_maximum_length() -> None:
     sampler = KeySampler()
-    sampler.passed(1, "x" * 1024)
+    sampler.count_keys(1, "x" * 1024)
     assert [len(key) for key in sampler.keys] == [MAX_POINT_CHARACTERS]

@@ -63,7 +63,7 @@ def test_run_finds_the_same_in_any_division_into_ranges(
 ) -> None:
     whole = world(fates, seeded=seeded, deletion_limit=limit)
     parts = divided(world(fates, seeded=seeded, deletion_limit=limit, finder_number=number), points)
-    whole.scope = parts.scope = KeyFilter.of(prefixes) if prefixes else EVERYTHING
+    whole.scope = parts.scope = KeyFilter.from_prefixes(prefixes) if prefixes else EVERYTHING
     one, many = whole.find(), parts.find()
     assert many.data() == one.data()
     assert many.reason == one.reason
@@ -133,7 +133,7 @@ def test_prefix_list_limits_the_run_and_keys_outside_it_are_no_deletions() -> No
     made.both("a/1", "b/1", "c/1")
     made.here.delete("b/1", USER)
     made.only_here("a/2", "b/2")
-    made.scope = KeyFilter.of(["a/"])
+    made.scope = KeyFilter.from_prefixes(["a/"])
     report = made.find()
     assert made.queued_keys() == ["a/2"]
     assert (report.counters.here, report.counters.there, report.held) == (2, 1, 0)
@@ -142,9 +142,9 @@ def test_prefix_list_limits_the_run_and_keys_outside_it_are_no_deletions() -> No
 def test_another_prefix_list_is_seeded_again() -> None:
     made = FinderHarness(seeded=False)
     made.both("a/1", "b/1", known=False)
-    made.scope = KeyFilter.of(["a/"])
+    made.scope = KeyFilter.from_prefixes(["a/"])
     assert made.find().agreed == 1
     assert made.find().agreed == 0
-    made.scope = KeyFilter.of(["a/", "b/"])
+    made.scope = KeyFilter.from_prefixes(["a/", "b/"])
     assert made.find().agreed == 1
     assert made.entry("b/1").synced is not None

@@ -119,12 +119,12 @@ def test_metadata_changed_in_the_second_of_the_synced_version_is_a_later_user_ve
     entry = LedgerEntry("k", synced=SYNCED, attributes=digest(PLAIN))
     assert identified(ObjectHead("eee", 3, 200, attributes=PLAIN), entry) == (SYNCED.version, False)
     changed, replica = identified(ObjectHead("eee", 3, 200, stamp(THEIRS), TOUCHED), entry)
-    assert (changed.modified, changed.shown, replica) == (201, ("eee", 200), False)
+    assert (changed.modified, changed.etag_and_modified, replica) == (201, ("eee", 200), False)
     assert is_newer(changed, SYNCED.version)
     again = replace(entry, synced=replace(SYNCED, version=changed), attributes=digest(TOUCHED))
     assert identified(ObjectHead("eee", 3, 200, attributes=TOUCHED), again)[0] == changed
     third, _ = identified(ObjectHead("eee", 3, 200, attributes=PLAIN), again)
-    assert (third.modified, third.shown) == (202, ("eee", 200))
+    assert (third.modified, third.etag_and_modified) == (202, ("eee", 200))
 
 
 def test_etag_and_time_decide_if_no_digest_is_recorded() -> None:

@@ -20,7 +20,7 @@ KEY = st.text(st.sampled_from("ab/é"), min_size=1, max_size=5)
 
 @given(st.lists(TEXT), st.lists(KEY))
 def test_key_is_covered_if_it_begins_with_a_listed_prefix(prefixes: list[str], keys: list[str]) -> None:
-    scope = KeyFilter.of(prefixes)
+    scope = KeyFilter.from_prefixes(prefixes)
     for key in keys:
         assert scope.covers(key) == any(key.startswith(prefix) for prefix in prefixes)
     assert all(not b.startswith(a) for a in scope.prefixes for b in scope.prefixes if a != b)
@@ -33,7 +33,7 @@ def test_scope_lists_the_covered_keys_of_a_range_in_order(
     side = Side(settings())
     for key in keys:
         side.here.put("p/" + key, b"", USER)
-    scope = KeyFilter.of(prefixes)
+    scope = KeyFilter.from_prefixes(prefixes)
     bucket = FakeBucket(side.here, "role", prefix="p/", page=2)
     found = [key for within in divide(points, number) for key in listed(scope, bucket, within)]
     assert found == sorted(key for key in keys if scope.covers(key))
@@ -55,10 +55,14 @@ def test_only_listed_prefixes_within_the_range_are_requested() -> None:
             return super().list(after, until, prefix)
 
     bucket = Recording(Side(settings()).here, "role")
-    listed(KeyFilter.of(["b/", "a/", "a/x", "c/"]), bucket, KeyRange("", "b/k"))
+    listed(KeyFilter.from_prefixes(["b/", "a/", "a/x", "c/"]), bucket, KeyRange("", "b/k"))
     assert asked == [("", "b/k", "a/"), ("", "b/k", "b/")]
 
 
 def test_filter_name_identifies_the_covered_keys() -> None:
-    assert EVERYTHING.name == "" == KeyFilter.of(["", "a"]).name
-    assert KeyFilter.of(["a", "b"]).name == KeyFilter.of(["b", "a", "ab"]).name != KeyFilter.of(["a", "c"]).name
+    assert EVERYTHING.name == "" == KeyFilter.from_prefixes(["", "a"]).name
+    assert (
+        KeyFilter.from_prefixes(["a", "b"]).name
+        == KeyFilter.from_prefixes(["b", "a", "ab"]).name
+        != KeyFilter.from_prefixes(["a", "c"]).name
+    )

@@ -94,14 +94,14 @@ def test_version_prints_as_side_time_and_etag() -> None:
 
 def test_restored_version_differs_and_keeps_the_etag_and_time_that_its_bucket_shows() -> None:
     first = OriginVersion(SideName.CN, 100, "eee")
-    again = first.restored(200)
+    again = first.as_restored(200)
     assert again != first
     assert again.modified == 200
-    assert again.shown == first.shown == ("eee", 100)
+    assert again.etag_and_modified == first.etag_and_modified == ("eee", 100)
     stamp = Stamp("p", key_hash("k"), again, 3)
     assert Stamp.decode(stamp.encode()) == stamp
 
 
 @pytest.mark.parametrize("etag", ["x+²", "x+٣", "x+" + "9" * 5000, "x+-1", "x+"])
 def test_etag_that_resembles_a_restored_version_is_kept(etag: str) -> None:
-    assert OriginVersion(SideName.CN, 7, etag).shown == (etag, 7)
+    assert OriginVersion(SideName.CN, 7, etag).etag_and_modified == (etag, 7)

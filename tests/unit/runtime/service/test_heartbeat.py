@@ -168,5 +168,5 @@ def test_newest_event_time_is_recorded_and_limited_to_now() -> None:
     v = vitals(time)
     assert data(v)["last_event"] == 0
     for happened in (time.now - 10, time.now - 30, time.now + 600):
-        v.note_event(happened)
+        v.record_event(happened)
     assert data(v)["last_event"] == int(time.now)

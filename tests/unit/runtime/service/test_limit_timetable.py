@@ -52,7 +52,7 @@ def test_unknown_time_zone_counts_as_utc() -> None:
 def test_timetable_is_stored_in_a_member_of_its_own() -> None:
     orders = DirectionControls(requests_per_second=3, timetable=OFFICE)
     record = orders.record(int(at("09:00")))
-    assert DirectionControls.of(record).timetable == OFFICE
+    assert DirectionControls.from_record(record).timetable == OFFICE
     # Version 0.1 reads the members that it knows: the limit that held when it was given.
     assert record.data["bytes_per_second"] == 20_000_000
     assert set(record.data) - set(DirectionControls().record(1).data) == {"timetable"}
@@ -77,7 +77,7 @@ def test_timetable_is_stored_in_a_member_of_its_own() -> None:
 )
 def test_malformed_or_newer_timetable_is_ignored(data: Any) -> None:
     record = Record(CONTROL, "orders", 1, data={"bytes_per_second": 9, "timetable": data})
-    assert DirectionControls.of(record) == DirectionControls(bytes_per_second=9)
+    assert DirectionControls.from_record(record) == DirectionControls(bytes_per_second=9)
 
 
 @pytest.mark.parametrize(("text", "minute"), [("08:05", 485), ("8:05", 485), ("24:00", None), ("8", None)])

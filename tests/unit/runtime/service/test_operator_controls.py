@@ -46,9 +46,9 @@ def controls(ledger: FakeLedger, time: Time, log: Lines, throttle: Throttle | No
 
 def test_orders_round_trip_and_malformed_members_are_ignored() -> None:
     orders = DirectionControls(paused=True, reason="night", by="ann", since=5, bytes_per_second=1000)
-    assert DirectionControls.of(orders.record(7)) == orders
+    assert DirectionControls.from_record(orders.record(7)) == orders
     odd = Record(CONTROL, "orders", 1, data={"paused": "yes", "limit": 3, "bytes_per_second": 9, "since": True})
-    assert DirectionControls.of(odd) == DirectionControls(bytes_per_second=9)
+    assert DirectionControls.from_record(odd) == DirectionControls(bytes_per_second=9)
 
 
 def test_worker_runs_without_orders() -> None:
@@ -66,8 +66,8 @@ def test_pause_closes_the_gate_until_it_is_lifted() -> None:
         await ledger.record(DirectionControls(paused=True, by="ann", reason="moving house").record(1))
         await controlled.poll()
         assert controlled.closed
-        assert controlled.why == "paused by ann: moving house"
-        waiting = asyncio.create_task(controlled.opened())
+        assert controlled.reason == "paused by ann: moving house"
+        waiting = asyncio.create_task(controlled.wait_until_open())
         await asyncio.sleep(0)
         assert not waiting.done()
         await ledger.record(DirectionControls().record(2))
@@ -118,7 +118,7 @@ def test_limit_is_shared_by_the_workers_alive() -> None:
         await controls(ledger, time, log, throttle).poll()
         start = time.now
         for _ in range(51):
-            await throttle.request()
+            await throttle.wait_for_request()
         assert 8.9 <= time.now - start <= 10.1  # five per second each, the first second's worth at once
 
     asyncio.run(story())
@@ -138,17 +138,17 @@ def test_changed_rate_applies_to_bytes_already_waiting() -> None:
     throttle = Throttle(Yielding(time))
 
     async def story() -> None:
-        throttle.limit(1000, 0)
+        throttle.set_limits(1000, 0)
         begun = time.now
-        await throttle.request(10_000)
-        waiting = asyncio.create_task(throttle.request(1))
+        await throttle.wait_for_request(10_000)
+        waiting = asyncio.create_task(throttle.wait_for_request(1))
         await asyncio.sleep(0)
-        throttle.limit(2000, 0)
+        throttle.set_limits(2000, 0)
         await waiting
         # Nine seconds to go; five pass at the old rate (its longest sleep), the rest at twice that.
         assert 6.9 <= time.now - begun <= 7.1
-        throttle.limit(0, 0)
-        await throttle.request(1 << 40)
+        throttle.set_limits(0, 0)
+        await throttle.wait_for_request(1 << 40)
 
     asyncio.run(story())
 
@@ -167,7 +167,7 @@ def test_bytes_are_limited_for_reads_and_writes(kind: type[FakeBucket]) -> None:
     time = Time()
     clock = FakeClock(time)
     throttle = Throttle(clock)
-    throttle.limit(1000, 0)
+    throttle.set_limits(1000, 0)
     bucket = ThrottledBucket(kind(Store("b", "cn-north-1", time), "user"), throttle)
 
     async def story() -> None:
@@ -183,7 +183,7 @@ def test_bytes_are_limited_for_reads_and_writes(kind: type[FakeBucket]) -> None:
         assert (content or b"".join([chunk async for chunk in reading.chunks()])) == b"x" * 1000
         await reading.close()
         assert time.now - start >= 0.5
-        throttle.limit(0, 0)
+        throttle.set_limits(0, 0)
         start = time.now
         await bucket.put("more", b"x" * 100_000, Attributes(), None, MUST_NOT_EXIST)
         assert time.now == start

@@ -33,14 +33,14 @@ class Credential:
     used: int = 0
     wrong: str = ""
 
-    async def user_id_promised(self) -> str | None:
+    async def expected_user_id(self) -> str | None:
         self.checks += 1
         return self._answer(0)
 
-    async def user_id_real(self) -> str:
+    async def actual_user_id(self) -> str:
         return self._answer(1) or ""
 
-    async def wrong_buckets(self) -> str:
+    async def bucket_problem(self) -> str:
         return self.wrong
 
     async def use(self) -> None:

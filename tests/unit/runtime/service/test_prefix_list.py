@@ -99,7 +99,7 @@ def test_invalid_list_stops_the_finder_and_keeps_the_worker_waiting(text: bytes 
     with pytest.raises(FatalError, match=rf"^DUALSYNC_PREFIX_LIST_FILE='{FILE}' {why}.*: put a text file there"):
         run(given.file.read())
     assert given.poll() is State.WAITING_FOR_LIST
-    assert why in given.watched.why
+    assert why in given.watched.reason
 
 
 @pytest.mark.parametrize("error", [AccessDeniedError("AccessDenied"), PermanentError("InvalidObjectState")])
@@ -183,7 +183,7 @@ def test_file_is_polled_periodically_and_more_often_while_missing() -> None:
 
 
 def worker(side: Side, *prefixes: str) -> MessageHandler:
-    return handler_of(side.context, covers=KeyFilter.of(prefixes).covers)
+    return handler_of(side.context, covers=KeyFilter.from_prefixes(prefixes).covers)
 
 
 def test_worker_skips_keys_outside_the_list() -> None:
@@ -231,10 +231,10 @@ class ManualGate:
         return not self.event.is_set()
 
     @property
-    def why(self) -> str:
+    def reason(self) -> str:
         return f"because of {self.state}"
 
-    async def opened(self) -> None:
+    async def wait_until_open(self) -> None:
         await self.event.wait()
 
 
@@ -244,14 +244,14 @@ def test_gates_are_open_only_if_all_are_open() -> None:
         gates = ReceiveGates(manual)
         for gate in manual:
             assert gates.closed
-            assert (gates.state, gates.why) == (gate.state, gate.why)
-            waiting = asyncio.create_task(gates.opened())
+            assert (gates.state, gates.reason) == (gate.state, gate.reason)
+            waiting = asyncio.create_task(gates.wait_until_open())
             await asyncio.sleep(0)
             assert not waiting.done()
             gate.event.set()
             await waiting
         assert not gates.closed
-        assert (gates.state, gates.why) == (State.RUNNING, "")
-        await gates.opened()
+        assert (gates.state, gates.reason) == (State.RUNNING, "")
+        await gates.wait_until_open()
 
     asyncio.run(story())

@@ -12,8 +12,8 @@ from tests.support.fakes.gate import run
 
 @dataclass
 class Store:
-    unconditional: bool = False
-    unchecked: set[str] = field(default_factory=set)
+    lacks_conditions: bool = False
+    refused_checksums: set[str] = field(default_factory=set)
 
 
 def test_store_without_conditional_writes_is_logged_once() -> None:
@@ -24,8 +24,8 @@ def test_store_without_conditional_writes_is_logged_once() -> None:
         async def sleep(self, seconds: float) -> None:
             logged.append((time.now, [fields["store"] for fields in log.of("store")]))
             time.now += seconds
-            there.unconditional = len(logged) >= 2
-            here.unconditional = len(logged) >= 3
+            there.lacks_conditions = len(logged) >= 2
+            here.lacks_conditions = len(logged) >= 3
 
     start = time.now
     run(watch_stores({"local": here, "remote": there}, Clock(time), log))
@@ -45,8 +45,8 @@ def test_refused_kind_of_checksums_is_logged_once() -> None:
     class Clock(FakeClock):
         async def sleep(self, seconds: float) -> None:
             seen.append(len(log.of("store")))
-            there.unchecked |= {"sha1", "crc32"} if len(seen) >= 2 else {"sha1"}
-            here.unconditional = there.unconditional = len(seen) == 4
+            there.refused_checksums |= {"sha1", "crc32"} if len(seen) >= 2 else {"sha1"}
+            here.lacks_conditions = there.lacks_conditions = len(seen) == 4
 
     run(watch_stores({"local": here, "remote": there}, Clock(time), log))
     assert seen == [0, 1, 2, 2, 4]

@@ -58,12 +58,12 @@ ROWS = [
 def test_row(row: Row) -> None:
     sequencer = normalise(row.sequencer) if row.sequencer else ""
     order = EventOrder(SyncRequest("k", Cause.REMOVED, sequencer=sequencer, event_time=row.time), row.entry)
-    assert (order.stale, order.unknown) == (row.stale, row.unknown)
+    assert (order.is_stale, order.is_unknown) == (row.stale, row.unknown)
 
 
 def test_order_uses_sequencers_if_the_local_time_is_unknown() -> None:
     entry = replace(ARRIVED, synced=replace(HELD, local=CopyState("here")))
     older, newer = (SyncRequest("k", Cause.REMOVED, sequencer=normalise(s), event_time=1.0) for s in ("0f", "15"))
-    assert EventOrder(older, entry).stale
-    assert not EventOrder(newer, entry).stale
-    assert not EventOrder(newer, replace(entry, last_event="")).unknown
+    assert EventOrder(older, entry).is_stale
+    assert not EventOrder(newer, entry).is_stale
+    assert not EventOrder(newer, replace(entry, last_event="")).is_unknown

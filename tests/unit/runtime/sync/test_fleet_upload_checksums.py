@@ -226,5 +226,5 @@ def test_upload_of_another_version_may_have_checksums_again() -> None:
     assert not plain.checksum
     other = replace(plain, etag="another-4", checksum="sha256:AA==-4")
     assert upload_record_codec.decode(upload_record_codec.encode(plain)) == plain
-    assert not plain.is_of(other)
+    assert not plain.is_same_copy(other)
     assert all(part_request_codec.MEMBER not in letter.body for letter in w.checks())

@@ -78,7 +78,7 @@ ROWS = {
         LateEcho.LEARNT,
     ),
     "a restored version bears its old time at the peer": (
-        state(former=former(THEIRS.restored(1150))),
+        state(former=former(THEIRS.as_restored(1150))),
         LateEcho.LEARNT,
     ),
     "it came before the synced version, after all other known events": (

@@ -55,7 +55,7 @@ class TaskClock:
 def limited(bytes_per_second: float = 0, requests_per_second: float = 0) -> tuple[TaskClock, Throttle]:
     agenda = TaskClock()
     throttle = Throttle(agenda)
-    throttle.limit(bytes_per_second, requests_per_second)
+    throttle.set_limits(bytes_per_second, requests_per_second)
     return agenda, throttle
 
 
@@ -67,7 +67,7 @@ async def many(take: Callable[[], Awaitable[None]], count: int) -> None:
 @pytest.mark.parametrize("at_once", [1, 4, 64])
 def test_rate_is_kept_with_any_number_of_concurrent_tasks(at_once: int) -> None:
     agenda, throttle = limited(bytes_per_second=1000)
-    seconds = agenda.play(*(many(lambda: throttle.request(100), 640 // at_once) for _ in range(at_once)))
+    seconds = agenda.play(*(many(lambda: throttle.wait_for_request(100), 640 // at_once) for _ in range(at_once)))
     assert 61 <= seconds <= 64, "64,000 bytes, of which the first second's worth is sent at once"
 
 
@@ -76,7 +76,7 @@ def test_waiting_tasks_are_served_in_order() -> None:
     served: list[int] = []
 
     async def one(number: int) -> None:
-        await throttle.request(5000 if number == 3 else 500)
+        await throttle.wait_for_request(5000 if number == 3 else 500)
         served.append(number)
 
     agenda.play(*(one(number) for number in range(8)))
@@ -85,7 +85,7 @@ def test_waiting_tasks_are_served_in_order() -> None:
 
 def test_both_limits_hold() -> None:
     agenda, throttle = limited(bytes_per_second=1000, requests_per_second=5)
-    seconds = agenda.play(*(many(lambda: throttle.request(10), 10) for _ in range(10)))
+    seconds = agenda.play(*(many(lambda: throttle.wait_for_request(10), 10) for _ in range(10)))
     assert 18 <= seconds <= 20, "100 requests, 5 per second; the byte limit is not reached"
 
 
@@ -94,21 +94,21 @@ def test_changed_limit_applies_to_waiting_tasks_within_seconds() -> None:
 
     async def lift() -> None:
         await agenda.sleep(30)
-        throttle.limit(0, 0)
+        throttle.set_limits(0, 0)
 
-    seconds = agenda.play(many(lambda: throttle.request(10_000), 3), lift())
+    seconds = agenda.play(many(lambda: throttle.wait_for_request(10_000), 3), lift())
     assert 30 <= seconds <= 30 + MAX_SLEEP_SECONDS
 
     async def lower() -> None:
         await agenda.sleep(1)
-        throttle.limit(100, 0)
+        throttle.set_limits(100, 0)
 
-    throttle.limit(1_000_000, 0)
+    throttle.set_limits(1_000_000, 0)
     done: list[float] = []
 
     async def steady() -> None:
         for _ in range(50):
-            await throttle.request(1000)
+            await throttle.wait_for_request(1000)
             done.append(agenda.now())
             await agenda.sleep(0.1)
 
@@ -123,8 +123,8 @@ def test_fleet_keeps_the_limit_in_total() -> None:
     agenda = TaskClock()
     fleet = [Throttle(agenda) for _ in range(4)]
     for throttle in fleet:
-        throttle.limit(1000 / len(fleet), 0)
-    seconds = agenda.play(*(many(lambda each=each: each.request(250), 40) for each in fleet))  # type: ignore[misc]
+        throttle.set_limits(1000 / len(fleet), 0)
+    seconds = agenda.play(*(many(lambda each=each: each.wait_for_request(250), 40) for each in fleet))  # type: ignore[misc]
     assert 38 <= seconds <= 41, "40,000 bytes at 1,000 per second"
 
 
@@ -135,16 +135,16 @@ def test_throttle_and_memory_bound_do_not_deadlock() -> None:
 
     async def copy(size: int) -> None:
         body = await admission.body(size)
-        await throttle.request(len(body))
+        await throttle.wait_for_request(len(body))
         del body
 
     async def pull(size: int) -> None:
-        await throttle.request(size)
+        await throttle.wait_for_request(size)
         body = await admission.body(size)
-        await throttle.received(0)
+        await throttle.wait_for_received(0)
         del body
 
     sizes = [1000, 2500, 10, 9000, 700] * 4
     seconds = agenda.play(*(copy(size) for size in sizes), *(pull(size) for size in sizes))
-    assert admission.held == 0
+    assert admission.held_bytes == 0
     assert 2 * sum(sizes) / 1000 - 12 <= seconds <= 2 * sum(sizes) / 1000 + MAX_SLEEP_SECONDS

@@ -34,7 +34,7 @@ class Table:
     def __init__(self, *stored: Any) -> None:
         self.stored = stored
 
-    async def json(self, operation: str, *_: Any) -> Any:
+    async def call_json(self, operation: str, *_: Any) -> Any:
         return {"Items": list(self.stored)} if operation == "Query" else {"Item": self.stored[0]}
 
 

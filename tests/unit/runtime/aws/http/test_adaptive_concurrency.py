@@ -28,18 +28,18 @@ async def test_window_grows_fast_until_the_first_refusal_and_then_slowly() -> No
     limit = AdaptiveConcurrency(4)
     assert await fill(limit) == 4
     for _ in range(2):
-        limit.answered()
+        limit.leave_after_answer()
     assert limit.window == 6
-    limit.refused()
-    limit.refused()
+    limit.leave_after_refusal()
+    limit.leave_after_refusal()
     assert limit.window == 3, "refusals of one moment count once"
     for _ in range(3):
         await limit.enter()
     for _ in range(2):
-        limit.answered()
+        limit.leave_after_answer()
     assert limit.window == 3
     for _ in range(1):
-        limit.answered()
+        limit.leave_after_answer()
     assert limit.window <= 4
 
 
@@ -47,14 +47,14 @@ async def test_idle_window_does_not_grow() -> None:
     limit = AdaptiveConcurrency(8)
     for _ in range(100):
         await limit.enter()
-        limit.answered()
+        limit.leave_after_answer()
     assert limit.window == 8
 
 
 async def test_window_never_falls_below_one() -> None:
     limit = AdaptiveConcurrency(1)
     await limit.enter()
-    limit.refused()
+    limit.leave_after_refusal()
     assert limit.window == 1
     await limit.enter()
 
@@ -64,7 +64,7 @@ async def test_cancelled_waiter_leaves_its_place_to_the_next() -> None:
     await limit.enter()
     first, second = (asyncio.create_task(limit.enter()) for _ in range(2))
     await asyncio.sleep(0)
-    limit.failed()
+    limit.leave_after_failure()
     first.cancel()
     with pytest.raises(asyncio.CancelledError):
         await first
@@ -120,9 +120,9 @@ def test_throttled_table_is_used_at_its_rate_with_few_refusals(per_second: int) 
             while asyncio.get_running_loop().time() < end:
                 await limit.enter()
                 if await table.write():
-                    limit.answered()
+                    limit.leave_after_answer()
                 else:
-                    limit.refused()
+                    limit.leave_after_refusal()
 
         await asyncio.gather(*(writer() for _ in range(writers)))
         return table
@@ -136,12 +136,12 @@ def test_rate_limit_ends_once_the_service_has_recovered() -> None:
     async def main() -> float:
         limit = AdaptiveConcurrency()
         await limit.enter()
-        limit.refused()
+        limit.leave_after_refusal()
         assert limit.rate < 16
         for _ in range(2000):
             await limit.enter()
             await asyncio.sleep(0.01)
-            limit.answered()
+            limit.leave_after_answer()
         return limit.rate
 
     assert run_at_once(main()) == float("inf")

@@ -127,8 +127,8 @@ async def test_connection_closed_while_idle_is_replaced() -> None:
 async def test_json_request_and_answer_are_encoded() -> None:
     async with scripted(answer(200, b'{"a": 1}'), answer(200)) as script:
         caller = script.caller("dynamodb")
-        assert await caller.json("GetItem", "DynamoDB_20120810", "table", "1.0", {"ü": [1]}) == {"a": 1}
-        assert await script.caller("sqs").json("DeleteMessage", "AmazonSQS", "queue", "1.0", {}) == {}
+        assert await caller.call_json("GetItem", "DynamoDB_20120810", "table", "1.0", {"ü": [1]}) == {"a": 1}
+        assert await script.caller("sqs").call_json("DeleteMessage", "AmazonSQS", "queue", "1.0", {}) == {}
     request = script.requests[0]
     assert (request.method, request.path) == ("POST", "/")
     assert request.headers["x-amz-target"] == "DynamoDB_20120810.GetItem"
@@ -224,7 +224,7 @@ async def test_requests_have_a_user_agent_and_errors_have_the_request_id() -> No
     refused = answer(400, b'{"__type":"x#ValidationException","message":"m"}', x_amzn_requestid="R1")
     async with scripted(refused) as script:
         with pytest.raises(ServiceError, match=r"ValidationException \(400\): m \(request R1\)"):
-            await script.caller("dynamodb").json("GetItem", "DynamoDB_20120810", "table", "1.0", {})
+            await script.caller("dynamodb").call_json("GetItem", "DynamoDB_20120810", "table", "1.0", {})
 
 
 def test_version_equals_that_of_the_package() -> None:

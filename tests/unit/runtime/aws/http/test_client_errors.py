@@ -84,7 +84,7 @@ async def test_error_code_is_read_from_malformed_xml() -> None:
 async def test_error_codes_of_json_services_are_read(body: bytes, headers: dict[str, str], code: str) -> None:
     async with scripted(answer(400, body, **headers)) as script:
         with pytest.raises(ServiceError) as caught:
-            await script.caller("sqs").json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {})
+            await script.caller("sqs").call_json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {})
     assert caught.value.refusal.code == code
 
 
@@ -115,10 +115,10 @@ async def test_refused_connection_is_a_retryable_error() -> None:
 async def test_answer_that_is_no_json_object_is_a_retryable_error(body: bytes) -> None:
     """A captive portal or an inspecting proxy answers 200."""
     async with scripted(answer(200, body), answer(200, b'{"a":1}')) as script:
-        assert await script.caller("sqs").json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {}) == {"a": 1}
+        assert await script.caller("sqs").call_json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {}) == {"a": 1}
     async with scripted(answer(200, body)) as script:
         with pytest.raises(UnavailableError, match="sqs ReceiveMessage queue"):
-            await script.caller("sqs").json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {})
+            await script.caller("sqs").call_json("ReceiveMessage", "AmazonSQS", "queue", "1.0", {})
         assert len(script.requests) == ATTEMPTS
 
 
@@ -147,10 +147,10 @@ async def test_html_page_in_answer_to_a_write_is_a_retryable_error(body: bytes, 
 async def test_empty_answer_is_retried_for_a_service_that_always_sends_a_body() -> None:
     """DynamoDB answers a write with `{}`; an empty body comes from a proxy."""
     async with scripted(answer(200), answer(200, b"{}")) as script:
-        assert await script.caller("dynamodb").json("PutItem", "DynamoDB_20120810", "table", "1.0", {}) == {}
+        assert await script.caller("dynamodb").call_json("PutItem", "DynamoDB_20120810", "table", "1.0", {}) == {}
         assert len(script.requests) == 2
     async with scripted(answer(200)) as script:
-        assert await script.caller("sqs").json("DeleteMessage", "AmazonSQS", "queue", "1.0", {}) == {}
+        assert await script.caller("sqs").call_json("DeleteMessage", "AmazonSQS", "queue", "1.0", {}) == {}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ async def test_code_is_read_wherever_the_protocol_allows_it(refused: bytes) -> N
     """Smithy, "AWS JSON 1.1 protocol: Operation error serialization"."""
     async with scripted(refused) as script:
         with pytest.raises(ServiceError) as caught:
-            await script.caller("dynamodb").json("PutItem", "DynamoDB_20120810", "table", "1.0", {})
+            await script.caller("dynamodb").call_json("PutItem", "DynamoDB_20120810", "table", "1.0", {})
     assert caught.value.refusal.code == "ThrottlingException"
 
 
@@ -173,5 +173,5 @@ async def test_throttling_code_reduces_the_window(code: str) -> None:
     refused = answer(400, f'{{"__type":"x#{code}"}}'.encode())
     async with scripted(refused, answer(200, b"{}")) as script:
         client = script.caller("dynamodb")
-        await client.json("PutItem", "DynamoDB_20120810", "table", "1.0", {})
+        await client.call_json("PutItem", "DynamoDB_20120810", "table", "1.0", {})
         assert client.concurrency.window == FIRST_WINDOW // 2

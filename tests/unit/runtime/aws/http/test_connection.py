@@ -157,7 +157,7 @@ def counters(connection: Connection, monkeypatch: pytest.MonkeyPatch, rate: floa
 
 
 async def connected(client: ServiceClient) -> Connection:
-    connection, _ = await client.pool.take()
+    connection, _ = await client.pool.acquire()
     return connection
 
 
@@ -169,7 +169,7 @@ async def test_slow_transfer_is_not_ended(rate: int, monkeypatch: pytest.MonkeyP
         now = counters(connection, monkeypatch, rate, sending=True)
         for _ in range(600):
             now[0] += 1
-            assert connection.stall(now[0]) == ""
+            assert connection.stall_reason(now[0]) == ""
         client.close()
 
 
@@ -181,7 +181,7 @@ async def test_transfer_below_the_minimum_rate_is_ended(monkeypatch: pytest.Monk
         reasons = []
         for _ in range(int(FLOOR_SECONDS) + 1):
             now[0] += 1
-            reasons.append(connection.stall(now[0]))
+            reasons.append(connection.stall_reason(now[0]))
         assert not any(reasons[: int(FLOOR_SECONDS) - 1])
         assert "only 3" in next(reason for reason in reasons if reason)
         client.close()
@@ -196,8 +196,8 @@ async def test_wait_for_an_answer_ends_only_after_the_silence_limit(monkeypatch:
         start = now[0]
         while now[0] - start < SILENCE_SECONDS:
             now[0] += 1
-            assert connection.stall(now[0]) == ""
-        assert "nothing moved" in connection.stall(now[0] + 1)
+            assert connection.stall_reason(now[0]) == ""
+        assert "nothing moved" in connection.stall_reason(now[0] + 1)
         client.close()
 
 
@@ -225,21 +225,21 @@ async def test_white_space_before_a_completion_is_not_judged_as_a_slow_transfer(
     async with serving(complete) as url:
         client = client_of(url)
         connection = await connected(client)
-        asking = asyncio.create_task(connection.ask(b"POST / HTTP/1.1\r\n\r\n", b"", headless=False))
+        asking = asyncio.create_task(connection.send_request(b"POST / HTTP/1.1\r\n\r\n", b"", headless=False))
         await sent.wait()
         while not (connection._rest or b"").endswith(b"1\r\n \r\n"):  # noqa: ASYNC110
             await asyncio.sleep(0)
         now = counters(connection, monkeypatch, 3, sending=False)
         for _ in range(int(FLOOR_SECONDS) * 10):
             now[0] += 1
-            assert connection.stall(now[0]) == ""
+            assert connection.stall_reason(now[0]) == ""
         content.set()
         while b"<Re" not in (connection._rest or b""):  # noqa: ASYNC110
             await asyncio.sleep(0)
         reasons = []
         for _ in range(int(FLOOR_SECONDS) + 1):
             now[0] += 1
-            reasons.append(connection.stall(now[0]))
+            reasons.append(connection.stall_reason(now[0]))
         assert "bytes moved" in next(reason for reason in reasons if reason)
         client.close()
         release.set()
@@ -286,7 +286,7 @@ async def test_kernel_counters_count_bytes_that_left_the_send_buffer() -> None:
         client = client_of(url)
         connection = await connected(client)
         head = f"PUT / HTTP/1.1\r\ncontent-length: {len(LARGE)}\r\n\r\n".encode()
-        sending = asyncio.create_task(connection.ask(head, LARGE, headless=False))
+        sending = asyncio.create_task(connection.send_request(head, LARGE, headless=False))
         while not connection._transport.get_write_buffer_size():  # noqa: ASYNC110
             await asyncio.sleep(0)
         before, busy = connection._wire()

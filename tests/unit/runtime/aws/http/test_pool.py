@@ -126,7 +126,7 @@ async def test_second_address_is_tried_while_the_first_does_not_answer(monkeypat
         await writer.drain()
 
     async with serving(serve) as url:
-        port = Endpoint.of(url).port
+        port = Endpoint.from_url(url).port
         hole = socket.socket()
         hole.bind(("127.0.0.2", port))
         hole.listen(0)  # a listener whose queue is full drops SYNs
@@ -139,7 +139,7 @@ async def test_second_address_is_tried_while_the_first_does_not_answer(monkeypat
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (f"127.0.0.{n}", port)) for n in (2, 1)]
 
         monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", two)
-        client = ServiceClient(Pool(Endpoint.of(f"http://two.example:{port}")), "s3", "us-west-2", KEY)
+        client = ServiceClient(Pool(Endpoint.from_url(f"http://two.example:{port}")), "s3", "us-west-2", KEY)
         try:
             async with asyncio.timeout(5):
                 assert await get(client) == b"x"

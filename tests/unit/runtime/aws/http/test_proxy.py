@@ -119,9 +119,9 @@ def test_no_proxy_forms_are_supported(
 
 
 def test_proxy_addresses_are_parsed_and_wrong_ones_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert Proxy.of("proxy:3128") == Proxy("proxy", 3128, False)
-    assert Proxy.of("https://proxy") == Proxy("proxy", 443, True)
-    assert Proxy.of("http://proxy:3128/") == Proxy("proxy", 3128, False)
+    assert Proxy.from_url("proxy:3128") == Proxy("proxy", 3128, False)
+    assert Proxy.from_url("https://proxy") == Proxy("proxy", 443, True)
+    assert Proxy.from_url("http://proxy:3128/") == Proxy("proxy", 3128, False)
     for wrong in (
         "socks5://proxy:1",
         "http://",
@@ -133,7 +133,7 @@ def test_proxy_addresses_are_parsed_and_wrong_ones_refused(monkeypatch: pytest.M
         "http://user:1#secret@proxy:3128",
     ):
         with pytest.raises(FatalError, match="HTTPS_PROXY") as caught:
-            Proxy.of(wrong)
+            Proxy.from_url(wrong)
         assert "secret" not in str(caught.value)
         assert caught.value.__suppress_context__ or caught.value.__context__ is None
-    assert "dXNl" not in repr(Proxy.of("http://user:password@proxy"))
+    assert "dXNl" not in repr(Proxy.from_url("http://user:password@proxy"))

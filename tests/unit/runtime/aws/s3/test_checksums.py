@@ -89,7 +89,7 @@ async def test_unsupported_kind_is_not_sent_again_and_other_kinds_are(code: str,
         assert await b.create_upload("k", PLAIN, None, WHOLE) == StartedUpload("u")
         assert sent(script) == {}
         assert await b.create_upload("k", PLAIN, None, OF_PARTS) == StartedUpload("u", OF_PARTS)
-        assert not b.unconditional
+        assert not b.lacks_conditions
 
 
 async def test_object_is_written_without_an_unsupported_checksum_and_with_its_condition() -> None:
@@ -102,7 +102,7 @@ async def test_object_is_written_without_an_unsupported_checksum_and_with_its_co
         await b.put("k", b"hello", Attributes(checksum="crc64nvme:AA=="), None, MUST_NOT_EXIST)
         await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, MUST_NOT_EXIST)
         assert [sent(script, n) for n in (2, 3)] == [{}, {"sha1": "AA=="}]
-        assert not b.unconditional
+        assert not b.lacks_conditions
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ async def test_kind_unsupported_in_parts_is_still_sent_for_whole_objects() -> No
         assert await b.create_upload("k", PLAIN, None, WHOLE) == StartedUpload("u")
         await b.put("k", b"hello", Attributes(checksum=WHOLE), None, MUST_NOT_EXIST)
         assert sent(script) == {"crc32": "AAAAAA=="}
-        assert b.unchecked == {"crc32 in parts"}
+        assert b.refused_checksums == {"crc32 in parts"}
 
 
 @pytest.mark.parametrize("known", [False, True], ids=["its value is refused", "its kind is known"])
@@ -138,7 +138,7 @@ async def test_refused_checksum_of_one_object_is_still_sent_for_others(known: bo
         assert sent(script) == {}, "this one goes without"
         await b.put("k", b"hello", Attributes(checksum="sha1:AA=="), None, MUST_NOT_EXIST)
         assert sent(script) == {"sha1": "AA=="}
-        assert b.unchecked == set()
+        assert b.refused_checksums == set()
 
 
 async def test_kind_that_has_worked_stays_supported_after_one_refusal() -> None:
@@ -149,7 +149,7 @@ async def test_kind_that_has_worked_stays_supported_after_one_refusal() -> None:
         await b.complete_upload("k", "u", parts, MUST_NOT_EXIST, OF_PARTS, OF_PARTS)
         with pytest.raises(ChecksumUnsupportedError):
             await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
-        assert b.unchecked == set()
+        assert b.refused_checksums == set()
 
 
 # -- parts
@@ -205,7 +205,7 @@ async def test_kind_confirmed_at_creation_and_refused_for_a_part_is_unsupported(
         assert await b.create_upload("k", PLAIN, None, OF_PARTS) == StartedUpload("u", OF_PARTS)
         with pytest.raises(ChecksumUnsupportedError):
             await b.put_part("k", "u", 1, b"x", "sha256:AA==", OF_PARTS)
-        assert b.unchecked == {"sha256 in parts"}
+        assert b.refused_checksums == {"sha256 in parts"}
 
 
 async def test_part_is_sent_with_an_md5_if_object_lock_requires_it() -> None:
@@ -266,7 +266,7 @@ async def test_part_of_another_length_is_refused(length: int) -> None:
         b = bucket(script)
         with pytest.raises(ChecksumUnsupportedError, match=f"{length} bytes are part 2, not 5"):
             await b.read_part("k", 2, 5, "e")
-        assert b.admission.held == 0
+        assert b.admission.held_bytes == 0
 
 
 async def test_part_of_another_version_raises_precondition_failed() -> None:

@@ -26,7 +26,7 @@ async def test_only_the_refused_operation_loses_its_condition() -> None:
     async with scripted(serve) as script:
         b = bucket(script)
         await b.delete("k", Precondition("e"))
-        assert b.unconditional
+        assert b.lacks_conditions
         await b.put("k", b"x", PLAIN, None, Precondition("e"))
         assert script.requests[-1].headers["if-match"] == '"e"'
 
@@ -42,7 +42,7 @@ async def test_refusal_for_another_reason_keeps_the_conditions() -> None:
         for _ in range(2):
             with pytest.raises(PermanentError, match="NotImplemented"):
                 await b.put("k", b"x", PLAIN, None, MUST_NOT_EXIST)
-            assert not b.unconditional
+            assert not b.lacks_conditions
         sent = [request.headers.get("if-none-match") for request in script.requests if request.method == "PUT"]
         assert sent[0] == "*"
 

@@ -88,7 +88,7 @@ async def test_bodies_are_admitted_in_order() -> None:
     await asyncio.sleep(0)
     assert large.done()
     assert small.done()
-    assert admission.held == 100
+    assert admission.held_bytes == 100
 
 
 async def test_piece_of_a_request_under_way_is_admitted_first() -> None:
@@ -137,7 +137,7 @@ async def test_cancelled_waiter_takes_no_memory() -> None:
     waiting[1].cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     assert first is None
-    assert admission.held == 50
+    assert admission.held_bytes == 50
 
 
 # -- batches

@@ -133,9 +133,9 @@ async def test_object_is_read_before_the_write_if_the_store_has_no_conditional_w
 
     async with scripted(serve) as script:
         b = bucket(script)
-        assert not b.unconditional
+        assert not b.lacks_conditions
         assert (await b.put("n", b"x", PLAIN, None, MUST_NOT_EXIST)).etag == "e"
-        assert bool(b.unconditional)
+        assert bool(b.lacks_conditions)
         for key, condition in (("k", MUST_NOT_EXIST), ("k", Precondition("other")), ("n", Precondition("e"))):
             with pytest.raises(PreconditionFailedError):
                 await b.put(key, b"x", PLAIN, None, condition)

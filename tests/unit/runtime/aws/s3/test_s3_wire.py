@@ -323,7 +323,7 @@ async def test_large_object_is_read_in_ranges_of_one_version() -> None:
         assert await reading.read_whole() is None
         assert [len(chunk) async for chunk in reading.chunks()] == [RANGE_BYTES] * 4 + [5]
         await reading.close()
-        assert b.admission.held == 0
+        assert b.admission.held_bytes == 0
 
 
 async def test_large_body_holds_memory_until_it_is_released() -> None:
@@ -332,11 +332,11 @@ async def test_large_body_holds_memory_until_it_is_released() -> None:
         reading = await b.read("k")
         assert reading is not None
         chunks = [chunk async for chunk in reading.chunks()]
-        assert b.admission.held == 200_000
+        assert b.admission.held_bytes == 200_000
         assert [len(chunk) for chunk in chunks] == [200_000]
         chunks.clear()
         del reading
-        assert b.admission.held == 0
+        assert b.admission.held_bytes == 0
 
 
 @pytest.mark.parametrize("size", [0, 16, 200_000], ids=["empty", "with the head", "after the head"])
@@ -348,10 +348,10 @@ async def test_content_is_read_in_one_request(size: int) -> None:
         assert reading is not None
         whole = await reading.read_whole()
         assert whole == content
-        assert b.admission.held == (size if size > 16 else 0)
+        assert b.admission.held_bytes == (size if size > 16 else 0)
         del whole
         await reading.close()
-        assert (b.admission.held, b.caller.pool.open) == (0, 1)
+        assert (b.admission.held_bytes, b.caller.pool.open) == (0, 1)
 
 
 async def test_reader_closed_unread_closes_its_connection() -> None:

@@ -106,7 +106,7 @@ async def test_piece_is_released_before_the_next_is_read() -> None:
         b = bucket(script)
         parts = (b.put_part("k", "u", n, StreamedBody(read, 0, SIZE)) for n in (1, 2))
         await asyncio.wait_for(asyncio.gather(*parts), 60)
-        assert admission.held == 0
+        assert admission.held_bytes == 0
 
 
 async def test_part_is_read_twice_if_its_md5_is_required_in_advance() -> None:
