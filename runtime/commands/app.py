@@ -112,10 +112,10 @@ def options(
     cli = session(invocation, json)
     for name in sorted(os.environ):
         if name.startswith("DUALSYNCCTL_"):
-            cli.note(f"{name} is deprecated: set {name.replace('DUALSYNCCTL_', 'DUALSYNC_')} instead")
+            cli.print_note(f"{name} is deprecated: set {name.replace('DUALSYNCCTL_', 'DUALSYNC_')} instead")
     if pair is not None and _is_a_name(pair):
         pair = None
-    cli.where = pair_location(
+    cli.location = pair_location(
         pair,
         project,
         {SideName.CN: stack_cn, SideName.GLOBAL: stack_global},

@@ -52,7 +52,7 @@ def audit(
             )
         cli.out.print(table if ordered else "nothing yet")
 
-    cli.show(document, text)
+    cli.print_result(document, text)
 
 
 def _name(who: str) -> str:

@@ -61,7 +61,7 @@ def list_(
             cli.out.print("set keepLoser: true, or switch on versioning, so that losers are kept in future")
 
     document = {"conflicts": [_data(c) | {"undoable": undoable[c.id]} for c in found]}
-    cli.show(document, text, Exit.ATTENTION if found else Exit.DONE)
+    cli.print_result(document, text, Exit.ATTENTION if found else Exit.DONE)
 
 
 LOSERS = {True: "a version", False: "gone", None: "unknown"}
@@ -86,7 +86,7 @@ def show(invocation: typer.Context, id: Id, json: Json = False) -> None:
         if loser is not None:
             cli.out.print(f"`dualsync conflicts undo {found.id}` restores it")
 
-    cli.show(_data(found) | {"loser_at": _place(loser)}, text)
+    cli.print_result(_data(found) | {"loser_at": _place(loser)}, text)
 
 
 @conflicts.command()
@@ -108,11 +108,11 @@ def resolve(
 
     found = cli.run(find)
     names = ", ".join(key_text(c.key) for c in found[:SAMPLE]) + (" …" if len(found) > SAMPLE else "")
-    cli.say(f"{count_text(len(found), 'conflict')}: {names}" if found else "no conflicts")
+    cli.print_progress(f"{count_text(len(found), 'conflict')}: {names}" if found else "no conflicts")
     if dry_run:
-        cli.show({"resolved": 0, "would": len(found)}, lambda: cli.out.print("nothing was resolved"))
+        cli.print_result({"resolved": 0, "would": len(found)}, lambda: cli.out.print("nothing was resolved"))
         return
-    cli.ask(f"Remove {count_text(len(found), 'conflict')} from the list?", yes)
+    cli.confirm(f"Remove {count_text(len(found), 'conflict')} from the list?", yes)
 
     async def work(context: OperatorContext) -> int:
         # Exactly those that were shown: later ones stay on the list.
@@ -123,7 +123,7 @@ def resolve(
         return len(chosen)
 
     count = cli.run(work)
-    cli.show({"resolved": count}, lambda: cli.out.print(f"{count} resolved"))
+    cli.print_result({"resolved": count}, lambda: cli.out.print(f"{count} resolved"))
 
 
 @conflicts.command()
@@ -143,17 +143,19 @@ def undo(invocation: typer.Context, id: Id, dry_run: DryRun = False, yes: Yes = 
     if loser is None:
         cli.fail(_where(None))
     bucket = loser.side.settings.local_bucket
-    cli.say(f"{key_text(found.key)}: the version of {_version(found.loser)} replaces what is now in bucket {bucket}")
-    cli.say(_where(loser))
+    cli.print_progress(
+        f"{key_text(found.key)}: the version of {_version(found.loser)} replaces what is now in bucket {bucket}"
+    )
+    cli.print_progress(_where(loser))
     if dry_run:
-        cli.show(
+        cli.print_result(
             {"undone": None, "would": found.id, "loser_at": _place(loser)}, lambda: cli.out.print("nothing was written")
         )
         return
-    cli.ask("Write the loser again, so that it wins on both sides?", yes)
+    cli.confirm("Write the loser again, so that it wins on both sides?", yes)
     kept = cli.run(lambda context: _undo(context, found.id))
     kept_as = f"; what it replaced is kept as {kept}" if kept else ""
-    cli.show({"undone": found.id, "replaced_kept_as": kept}, lambda: cli.out.print(escape(f"undone{kept_as}")))
+    cli.print_result({"undone": found.id, "replaced_kept_as": kept}, lambda: cli.out.print(escape(f"undone{kept_as}")))
 
 
 async def _undo(context: OperatorContext, id: str) -> str:

@@ -101,7 +101,7 @@ def list_(
         "pending": [_data(deletion) for deletion in found] if live else None,
     }
     waiting = any(hold.approval is None for hold in held) or bool(found)
-    cli.show(document, lambda: _table(cli, held, found, live), Exit.ATTENTION if waiting else Exit.DONE)
+    cli.print_result(document, lambda: _table(cli, held, found, live), Exit.ATTENTION if waiting else Exit.DONE)
 
 
 @deletions.command()
@@ -126,7 +126,7 @@ def approve(
     part = bool(prefix) or direction != "all"
     held = cli.run(operations.held_deletions)
     if not held and not part:
-        cli.show({"approved": 0}, lambda: cli.out.print("nothing is held"))
+        cli.print_result({"approved": 0}, lambda: cli.out.print("nothing is held"))
         return
     surveys, versioned = _survey_deletions(cli, prefix, direction)
     found = sum(survey.count for survey in surveys.values())
@@ -136,10 +136,11 @@ def approve(
             if versioned[side]
             else "keeps NO versions: they are gone for good"
         )
-        cli.say(f"deleted at {side.peer}, still in bucket [bold]{escape(target)}[/bold] ({side}), which {kept}:")
-        cli.say(f"  {survey}")
+        place = f"bucket [bold]{escape(target)}[/bold] ({side}), which {kept}"
+        cli.print_progress(f"deleted at {side.peer}, still in {place}:")
+        cli.print_progress(f"  {survey}")
     if not surveys:
-        cli.say("no deletion is pending now: nothing would be deleted")
+        cli.print_progress("no deletion is pending now: nothing would be deleted")
     document: dict[str, Any] = {
         "deletions": [
             {"bucket": target, "side": str(side), "versioned": versioned[side], **survey.data}
@@ -147,17 +148,19 @@ def approve(
         ]
     }
     if dry_run or (part and not found):
-        cli.show({"approved": 0, **document}, lambda: cli.out.print("nothing was approved"))
+        cli.print_result({"approved": 0, **document}, lambda: cli.out.print("nothing was approved"))
         return
     count = up_to or (found if part else max(hold.count for hold in held))
     forever = sum(survey.count for (side, _), survey in surveys.items() if not versioned[side])
     warning = f" {count_text(forever, 'object')} of them cannot be restored afterwards." if forever else ""
-    cli.ask(
+    cli.confirm(
         f"Delete up to {count_text(count, 'object')}{f' below {display_key(prefix)}' if prefix else ''}?{warning}", yes
     )
     if part:
         queued = cli.run(lambda context: _carry_out(cli, context, prefix, direction, up_to))
-        cli.show({"approved": queued, **document}, lambda: cli.out.print(f"{count_text(queued, 'deletion')} queued"))
+        cli.print_result(
+            {"approved": queued, **document}, lambda: cli.out.print(f"{count_text(queued, 'deletion')} queued")
+        )
         return
 
     async def work(context: OperatorContext) -> int:
@@ -171,7 +174,7 @@ def approve(
 
     approved = cli.run(work)
     when = "the finder has run" if now else "the finder's next run does it (`dualsync reconcile`: now)"
-    cli.show({"approved": approved, **document}, lambda: cli.out.print(f"approved up to {approved}; {when}"))
+    cli.print_result({"approved": approved, **document}, lambda: cli.out.print(f"approved up to {approved}; {when}"))
 
 
 async def _carry_out(cli: Session, context: OperatorContext, prefix: str, direction: str, up_to: int | None) -> int:
@@ -194,7 +197,7 @@ def _survey_deletions(
                         where = (d.kept.name, d.kept.settings.local_bucket)
                         surveys.setdefault(where, _Survey()).add([(d.key, d.size)])
                 on_progress(len(batch))
-        return surveys, {name: await context.sides[name].store.versioned() for name, _ in surveys}
+        return surveys, {name: await context.sides[name].store.keeps_versions() for name, _ in surveys}
 
     return cli.run(survey)
 
@@ -227,15 +230,15 @@ def reject(
     found, destination = cli.run(survey)
     count = found.count
     if not count:
-        cli.show({"kept": 0, "changed": 0}, lambda: cli.out.print("no deletion is pending"))
+        cli.print_result({"kept": 0, "changed": 0}, lambda: cli.out.print("no deletion is pending"))
         return
-    cli.say(str(found))
+    cli.print_progress(str(found))
     if dry_run:
-        cli.show({"kept": 0, "changed": 0, "objects": found.data}, lambda: cli.out.print("nothing was written"))
+        cli.print_result({"kept": 0, "changed": 0, "objects": found.data}, lambda: cli.out.print("nothing was written"))
         return
     objects = count_text(count, "object")
     again = f"Write {objects} again where they survive, so that they return?"
-    cli.ask(f"Let {objects} stay at {destination} as its own?" if destination else again, yes)
+    cli.confirm(f"Let {objects} stay at {destination} as its own?" if destination else again, yes)
 
     async def work(context: OperatorContext) -> operations.RejectResult:
         with show_progress(cli, "restoring", count) as on_progress:
@@ -255,7 +258,7 @@ def reject(
         _failures(cli, done.failed)
 
     document = {"kept": done.kept, "changed": done.changed, "failed": done.failed}
-    cli.show(document, text, Exit.ATTENTION if done.changed or done.failed else Exit.DONE)
+    cli.print_result(document, text, Exit.ATTENTION if done.changed or done.failed else Exit.DONE)
 
 
 def _failures(cli: Session, failed: dict[str, str]) -> None:
@@ -295,7 +298,7 @@ def restore(
         with show_count(cli, "looking for delete markers") as on_progress:
             survey = _Survey()
             async for batch in restoration.restorable_objects(context, wanted):
-                survey.add([(one.gone.key, one.gone.size) for one in batch])
+                survey.add([(one.deleted.key, one.deleted.size) for one in batch])
                 on_progress(len(batch))
         return survey
 
@@ -304,13 +307,15 @@ def restore(
     if not count:
         before = f", before {local_time(end)}" if until else ""
         nothing = f"nothing was deleted on both sides since {local_time(begin)}{before}"
-        cli.show({"restored": 0, "changed": 0}, lambda: cli.out.print(nothing))
+        cli.print_result({"restored": 0, "changed": 0}, lambda: cli.out.print(nothing))
         return
-    cli.say(str(found))
+    cli.print_progress(str(found))
     if dry_run:
-        cli.show({"restored": 0, "changed": 0, "objects": found.data}, lambda: cli.out.print("nothing was written"))
+        cli.print_result(
+            {"restored": 0, "changed": 0, "objects": found.data}, lambda: cli.out.print("nothing was written")
+        )
         return
-    cli.ask(f"Write the last versions of {count_text(count, 'key')} again?", yes)
+    cli.confirm(f"Write the last versions of {count_text(count, 'key')} again?", yes)
 
     async def work(context: OperatorContext) -> restoration.RestoreResult:
         with show_progress(cli, "restoring", count) as on_progress:
@@ -327,7 +332,7 @@ def restore(
         _failures(cli, done.failed)
 
     document = {"restored": done.restored, "changed": done.changed, "failed": done.failed}
-    cli.show(document, text, Exit.ATTENTION if done.changed or done.failed else Exit.DONE)
+    cli.print_result(document, text, Exit.ATTENTION if done.changed or done.failed else Exit.DONE)
 
 
 def parse_time(option: str, text: str, now: datetime, cli: Session) -> float:

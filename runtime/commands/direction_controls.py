@@ -47,7 +47,7 @@ def pause(
     """
     cli = session(invocation, json)
     check_direction(cli, direction)
-    cli.ask(f"Pause {direction}? Changes wait until `dualsync resume {direction}`.", yes)
+    cli.confirm(f"Pause {direction}? Changes wait until `dualsync resume {direction}`.", yes)
 
     async def work(context: OperatorContext) -> tuple[list[Side], list[DirectionControls], bool | None]:
         sides = sides_of(context, direction)
@@ -99,10 +99,10 @@ def limit(
         cli.fail("give --bytes, --requests or --timetable; 0 lifts a limit", Exit.USAGE)
     if rate is not None and timetable:
         cli.fail("give --bytes or --timetable, not both: each replaces the other", Exit.USAGE)
-    count = None if rate is None else cli.guard(lambda: parse_size(rate, cli))
+    count = None if rate is None else cli.exit_on_error(lambda: parse_size(rate, cli))
     table = parse_timetable(timetable, zone, cli) if timetable else None
     check_direction(cli, direction)
-    cli.ask(f"Change the limits of {direction}?", yes)
+    cli.confirm(f"Change the limits of {direction}?", yes)
 
     async def work(context: OperatorContext) -> tuple[list[Side], list[DirectionControls], bool | None]:
         sides = sides_of(context, direction)
@@ -123,7 +123,7 @@ def drain(
     cli = session(invocation, json)
     check_direction(cli, direction)
     if then_pause:
-        cli.ask(f"Pause {direction} when its queue is empty?", yes)
+        cli.confirm(f"Pause {direction} when its queue is empty?", yes)
 
     paused: list[SideName] = []
 
@@ -132,7 +132,7 @@ def drain(
         first = await direction_controls.read_progress(context, sides)
         paused.extend([side.name for side in sides if (await read_controls(side.ledger)).paused])
         if paused:
-            cli.say(f"{' and '.join(paused)} paused: nothing travels there until `dualsync resume`")
+            cli.print_progress(f"{' and '.join(paused)} paused: nothing travels there until `dualsync resume`")
         with show_progress(cli, "draining", first.left or None) as on_progress:
             empty = await direction_controls.wait_until_empty(
                 context, sides, timeout, lambda now: on_progress(max(0, first.left - now.left), _words(now))
@@ -149,7 +149,7 @@ def drain(
         for side in paused if not empty else ():
             cli.out.print(f"{side}->{side.peer} is paused: `dualsync resume {side}`")
 
-    cli.show(document, text, Exit.DONE if empty else Exit.ATTENTION)
+    cli.print_result(document, text, Exit.DONE if empty else Exit.ATTENTION)
 
 
 def parse_timetable(text: str, zone: str, cli: Session) -> Timetable:
@@ -216,4 +216,4 @@ def _show(
         if still is not None:
             cli.out.print("no worker has a message in hand" if still else "[yellow]some still work[/yellow]")
 
-    cli.show(document, text, Exit.ATTENTION if still is False else Exit.DONE)
+    cli.print_result(document, text, Exit.ATTENTION if still is False else Exit.DONE)

@@ -62,12 +62,12 @@ def list_(
         found = []
         for side in sides_of(context, direction):
             async for batch in dead_letters.letters(side, limit):
-                found += [(side, opened) for opened in batch if wanted.takes(opened)]
+                found += [(side, opened) for opened in batch if wanted.includes(opened)]
         return found
 
     found = cli.run(work)
     document = {"letters": [_data(side, opened) for side, opened in found]}
-    cli.show(document, lambda: _table(cli, found), Exit.ATTENTION if found else Exit.DONE)
+    cli.print_result(document, lambda: _table(cli, found), Exit.ATTENTION if found else Exit.DONE)
 
 
 @dlq.command()
@@ -93,9 +93,9 @@ def redrive(
     wanted = _wanted(cli, every, id, key, reason)
     count = _survey(cli, direction, wanted, limit)
     if dry_run:
-        cli.show({"would": count}, lambda: cli.out.print("nothing was sent"))
+        cli.print_result({"would": count}, lambda: cli.out.print("nothing was sent"))
         return
-    cli.ask(f"Send {count_text(sum(count.values()), 'dead letter')} of {direction} again?", yes)
+    cli.confirm(f"Send {count_text(sum(count.values()), 'dead letter')} of {direction} again?", yes)
 
     async def work(context: OperatorContext) -> dict[str, Tally]:
         return await _each(cli, context, direction, "redrive", wanted, limit)
@@ -122,9 +122,9 @@ def drop(
     wanted = _wanted(cli, every, id, key, reason)
     count = _survey(cli, direction, wanted, limit)
     if dry_run:
-        cli.show({"would": count}, lambda: cli.out.print("nothing was dropped"))
+        cli.print_result({"would": count}, lambda: cli.out.print("nothing was dropped"))
         return
-    cli.ask(f"Drop {count_text(sum(count.values()), 'dead letter')} of {direction} for good?", yes)
+    cli.confirm(f"Drop {count_text(sum(count.values()), 'dead letter')} of {direction} for good?", yes)
 
     async def work(context: OperatorContext) -> dict[str, Tally]:
         return await _each(cli, context, direction, "drop", wanted, limit)
@@ -141,15 +141,17 @@ def _survey(cli: Session, direction: str, wanted: LetterSelection, limit: int) -
             for side in sides_of(context, direction)
             async for batch in dead_letters.letters(side, limit)
             for opened in batch
-            if wanted.takes(opened)
+            if wanted.includes(opened)
         ]
 
     found = cli.run(work)
     for line in _by_reason(found):
-        cli.say(line)
+        cli.print_progress(line)
     keys = [request.key for _, opened in found for request in opened.requests[:1]]
     if keys:
-        cli.say("  " + ", ".join(key_text(key) for key in keys[:SAMPLE]) + (" …" if len(keys) > SAMPLE else ""))
+        cli.print_progress(
+            "  " + ", ".join(key_text(key) for key in keys[:SAMPLE]) + (" …" if len(keys) > SAMPLE else "")
+        )
     return dict(Counter(side.direction for side, _ in found))
 
 
@@ -169,7 +171,7 @@ async def _each(
     tallies = {}
     act = dead_letters.redrive if what == "redrive" else dead_letters.drop
     for side in sides_of(context, direction):
-        total = (await side.metrics.dead()).total
+        total = (await side.metrics.dead_letter_depth()).total
         arguments = {"direction": side.direction, "id": wanted.id, "key": wanted.key, "reason": wanted.reason}
         async with audit_act(context, [side], f"dlq {what}", arguments) as record:
             with show_progress(cli, f"{what} {side.direction}", total or None) as on_progress:
@@ -203,7 +205,7 @@ def _result(cli: Session, tallies: dict[str, Tally], done: str, every: bool) -> 
 
     unreadable = any(tally.unreadable for tally in tallies.values())
     missed = not every and not unreadable and not any(tally.done for tally in tallies.values())
-    cli.show(document, text, Exit.ATTENTION if unreadable or missed else Exit.DONE)
+    cli.print_result(document, text, Exit.ATTENTION if unreadable or missed else Exit.DONE)
 
 
 def _data(side: Side, opened: OpenedLetter) -> dict[str, Any]:

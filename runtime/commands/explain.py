@@ -37,14 +37,14 @@ def explain(
     found = cli.run(lambda context: operations.explain(context, key))
     if isinstance(found, OutOfScope):
         outside = found
-        cli.show(
+        cli.print_result(
             {"key": found.key, "same": None, "verdict": found.verdict, "sides": {}, "conflicts": []},
             lambda: cli.out.print(f"[bold]{key_text(outside.key)}[/bold]\n[yellow]{escape(outside.verdict)}[/yellow]"),
             Exit.ATTENTION,
         )
         return
     answer = found
-    cli.show(document(answer), lambda: _text(cli, answer), Exit.DONE if answer.same else Exit.ATTENTION)
+    cli.print_result(document(answer), lambda: _text(cli, answer), Exit.DONE if answer.same else Exit.ATTENTION)
 
 
 def document(found: Explanation) -> dict[str, Any]:
@@ -61,14 +61,14 @@ def document(found: Explanation) -> dict[str, Any]:
 
 def _data(view: SideView) -> dict[str, Any]:
     return {
-        "object": object_document(view.seen) if view.seen else None,
+        "object": object_document(view.head) if view.head else None,
         "identity": str(view.observed.version) if view.observed else None,
         "replica": view.observed.is_replica if view.observed else None,
         "versions": [version_document(version) for version in view.versions],
         "ledger": entry_document(view.entry) if view.entry else None,
         "ledger_problem": view.entry_problem or None,
         "would": {"deed": view.decision.action, "reason": view.decision.reason},
-        "paused": view.orders.paused,
+        "paused": view.controls.paused,
         "workers": view.alive if view.side.settings.carries else None,
         "queue": depth_document(view.backlog) if view.side.settings.carries else None,
         "dead_letters": [opened.reason for opened in view.letters],
@@ -122,7 +122,7 @@ def _history(cli: Session, view: SideView) -> None:
 
 
 def _object(view: SideView) -> str:
-    seen = view.seen
+    seen = view.head
     if seen is None:
         return "none"
     archived = ", archived" if seen.archived else ""
@@ -138,9 +138,9 @@ def _which(view: SideView) -> str:
 
 
 def _stamp(view: SideView) -> str:
-    if view.seen is None:
+    if view.head is None:
         return "–"
-    stamp = view.seen.stamp
+    stamp = view.head.stamp
     return "none: written by a user" if stamp is None else f"pair {stamp.pair}, from {stamp.version.origin}"
 
 
@@ -203,7 +203,7 @@ _ROWS: dict[str, Callable[[SideView], str]] = {
     "would now": lambda s: f"{_ACTIONS.get(s.decision.action, s.decision.action)}: {s.decision.reason}",
     "queue": lambda s: (
         f"{count_text(s.backlog.total, 'message')}, {count_text(s.alive, 'worker')}"
-        f"{', paused' if s.orders.paused else ''}"
+        f"{', paused' if s.controls.paused else ''}"
     ),
     "dead letters": lambda s: "; ".join(opened.reason for opened in s.letters) or "none",
 }

@@ -52,7 +52,7 @@ def plan(invocation: typer.Context, direction: Direction = "all", prefix: Prefix
     plans = cli.run(work)
     something = any(p.report.queued or p.report.held for p in plans)
     document = {"plans": [p.data for p in plans]}
-    cli.show(document, lambda: _plans(cli, plans), Exit.ATTENTION if something else Exit.DONE)
+    cli.print_result(document, lambda: _plans(cli, plans), Exit.ATTENTION if something else Exit.DONE)
 
 
 def reconcile(
@@ -69,7 +69,7 @@ def reconcile(
     """
     cli = session(invocation, json)
     check_direction(cli, direction)
-    cli.ask(
+    cli.confirm(
         f"Compare both buckets and queue what differs"
         f" ({direction}{f', below {display_key(prefix)}' if prefix else ''})?",
         yes,
@@ -98,7 +98,7 @@ def reconcile(
             _report(cli, direction, report, "queued")
         cli.out.print("`dualsync drain` waits until all of it has travelled")
 
-    cli.show(document, text, Exit.ATTENTION if held else Exit.DONE)
+    cli.print_result(document, text, Exit.ATTENTION if held else Exit.DONE)
 
 
 async def _total(context: OperatorContext, sides: Sequence[Side], prefix: str) -> int | None:

@@ -32,7 +32,7 @@ def rotate_key(
     worker of the peer has proven it.
     """
     cli = session(invocation, json)
-    stack = cli.where.stack_names.get(side, str(side))
+    stack = cli.location.stack_names.get(side, str(side))
 
     def one(context: OperatorContext) -> Side:
         return side_named(context, side)
@@ -41,28 +41,28 @@ def rotate_key(
     second = before.phase is Phase.SECOND_KEY
     steps: list[list[str]] = []
     if before.phase is Phase.ROLE and (run or wait):
-        cli.guard(lambda: keys.refuse_role(str(side)))
+        cli.exit_on_error(lambda: keys.refuse_role(str(side)))
     if not wait and before.phase is not Phase.ROLE:
-        version = cli.guard(lambda: keys.present_version(cli.where.project, stack)) if run else None
+        version = cli.exit_on_error(lambda: keys.present_version(cli.location.project, stack)) if run else None
         steps = keys.rotation_commands(stack, "N+1" if version is None else str(version + 1))
         # An interrupted rotation is completed with the same version: only the update is run again.
         steps = steps[1:] if before.phase is Phase.ROTATING else steps
         if second:
             steps = [
-                keys.delete_command(before, cli.where.profiles.get(side, "")),
+                keys.delete_command(before, cli.location.profiles.get(side, "")),
                 keys.clear_command(stack),
                 *steps,
             ]
     if run:
         if second:
-            cli.say(_words(before))
-        cli.ask(f"Give {side}'s dedicated user a new key? ({' && '.join(' '.join(s) for s in steps)})", yes)
+            cli.print_progress(_words(before))
+        cli.confirm(f"Give {side}'s dedicated user a new key? ({' && '.join(' '.join(s) for s in steps)})", yes)
         cli.run(lambda context: _rotate(cli, context, one(context), before, steps))
     after = before
     if run or wait:
-        cli.say("waiting until every worker has proven the new key …")
+        cli.print_progress("waiting until every worker has proven the new key …")
         after = cli.run(lambda context: keys.until_rotated(context, one(context), before, timeout))
-    done = after.fine and (not (run or wait) or after.promise != before.promise)
+    done = after.is_healthy and (not (run or wait) or after.expected_user != before.expected_user)
 
     def text() -> None:
         cli.out.print(_words(after))
@@ -71,7 +71,7 @@ def rotate_key(
             for step in steps:
                 cli.out.print(f"  {escape(' '.join(step))}")
 
-    cli.show(_data(after) | {"commands": steps}, text, Exit.DONE if done else Exit.ATTENTION)
+    cli.print_result(_data(after) | {"commands": steps}, text, Exit.DONE if done else Exit.ATTENTION)
 
 
 async def _rotate(
@@ -79,12 +79,12 @@ async def _rotate(
 ) -> None:
     arguments: dict[str, object] = {"side": str(side.name)}
     if state.phase is Phase.SECOND_KEY:
-        arguments["deleted_key"] = state.unnamed[0].id
+        arguments["deleted_key"] = state.unnamed_keys[0].id
     async with audit_act(context, [side], "rotate-key", arguments):
         if state.phase is Phase.SECOND_KEY:
-            await side.metrics.delete_key(state.unnamed[0].id)
+            await side.metrics.delete_key(state.unnamed_keys[0].id)
             steps = steps[1:]
-        keys.run_commands(cli.where.project, steps)
+        keys.run_commands(cli.location.project, steps)
 
 
 def _words(state: AccessKeyState) -> str:
@@ -93,10 +93,10 @@ def _words(state: AccessKeyState) -> str:
     lines = {
         Phase.STEADY: f"[green]{name}'s user has one key, {age} old, and the secret at {peer} names it[/green]",
         Phase.ROTATING: f"[yellow]{name}'s user has two keys: a rotation is under way, or was interrupted[/yellow]"
-        f" (not named by the secret: {', '.join(key.id for key in state.unnamed)})",
-        Phase.SECOND_KEY: f"[yellow]{name}'s user has a second key {', '.join(key.id for key in state.unnamed)}, which"
-        " neither the secret nor the stack names[/yellow]: made by hand, or by an interrupted `pulumi up`. While it"
-        " exists, no rotation is possible (two keys per user). If nothing of yours uses it, delete it.",
+        f" (not named by the secret: {', '.join(key.id for key in state.unnamed_keys)})",
+        Phase.SECOND_KEY: f"[yellow]{name}'s user has a second key {', '.join(key.id for key in state.unnamed_keys)},"
+        " which neither the secret nor the stack names[/yellow]: made by hand, or by an interrupted `pulumi up`. While"
+        " it exists, no rotation is possible (two keys per user). If nothing of yours uses it, delete it.",
         Phase.BROKEN: f"[red]the secret at {peer} names no active key of {name}'s user: run `pulumi up --refresh` of"
         f" {name}[/red]",
         Phase.ROLE: f"[green]{peer}'s workers act at {name} as a role[/green]: there is no access key to rotate. The"
@@ -111,8 +111,8 @@ def _data(state: AccessKeyState) -> dict[str, Any]:
         "side": str(state.side.name),
         "phase": str(state.phase),
         "keys": [{"id": k.id, "created": k.created, "active": k.active} for k in state.keys or ()],
-        "secret_names": state.promise.key_id if state.promise else None,
+        "secret_names": state.expected_user.key_id if state.expected_user else None,
         "workers": state.alive,
         "workers_ready": state.ready,
-        "fine": state.fine,
+        "fine": state.is_healthy,
     }

@@ -71,7 +71,7 @@ class AwsContextOpener:
 class Session:
     """One call of the command line."""
 
-    where: PairLocation = field(default_factory=PairLocation)
+    location: PairLocation = field(default_factory=PairLocation)
     """How to find the pair."""
     json: bool = False
     """Whether the result is one JSON document."""
@@ -98,19 +98,19 @@ class Session:
         """
 
         async def open_and_work() -> T:
-            context = await self.open_context(self.where)
+            context = await self.open_context(self.location)
             for note in context.notes:
-                self.note(note)
+                self.print_note(note)
             for side, reason in context.unreachable.items():
                 if not partial:
                     raise FatalError(reason)
                 if not names_unreachable:
-                    self.note(f"{side} cannot be reached: {reason}")
+                    self.print_note(f"{side} cannot be reached: {reason}")
             return await work(context)
 
-        return self.guard(lambda: asyncio.run(open_and_work()))
+        return self.exit_on_error(lambda: asyncio.run(open_and_work()))
 
-    def guard(self, function: Callable[[], T]) -> T:
+    def exit_on_error(self, function: Callable[[], T]) -> T:
         """Call `function`; a known error becomes one line on stderr and an exit code."""
         try:
             return function()
@@ -128,7 +128,7 @@ class Session:
         self.err.print(f"[red]error:[/red] {escape(text)}")
         raise typer.Exit(code)
 
-    def show(self, document: object, text: Callable[[], None], code: Exit = Exit.DONE) -> None:
+    def print_result(self, document: object, text: Callable[[], None], code: Exit = Exit.DONE) -> None:
         """Print the result, as JSON or as text, and end with `code`."""
         if self.json:
             document_text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
@@ -138,18 +138,18 @@ class Session:
         if code is not Exit.DONE:
             raise typer.Exit(code)
 
-    def say(self, text: str) -> None:
+    def print_progress(self, text: str) -> None:
         """Print a line about the work under way; it is not part of the result."""
         if not self.json:
             self.err.print(text)
 
-    def note(self, text: str) -> None:
+    def print_note(self, text: str) -> None:
         """Print a note on stderr, once; with `--json` too, as stdout stays pure."""
         if text not in self.noted:
             self.noted.add(text)
             self.err.print(f"[cyan]note:[/cyan] {escape(text)}")
 
-    def ask(self, question: str, yes: bool) -> None:
+    def confirm(self, question: str, yes: bool) -> None:
         """Return only after the operator's yes."""
         if yes:
             return

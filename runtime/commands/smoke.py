@@ -30,13 +30,13 @@ def smoke(
     async def work(context: OperatorContext) -> list[RoundTrip]:
         context.both()
         sides = sides_of(context, direction)
-        cli.say(f"putting an object under dualsync-smoke/ at {' and '.join(str(s.name) for s in sides)} …")
+        cli.print_progress(f"putting an object under dualsync-smoke/ at {' and '.join(str(s.name) for s in sides)} …")
         trips = [run_round_trip(context, side, context.sides[side.name.peer], timeout) for side in sides]
         return list(await asyncio.gather(*trips))
 
     trips = cli.run(work)
     document = {
-        "fine": all(t.fine for t in trips),
+        "fine": all(t.succeeded for t in trips),
         "trips": [
             {"direction": t.direction, "key": t.key, "put": t.put, "deleted": t.deleted, "error": t.error or None}
             for t in trips
@@ -45,11 +45,11 @@ def smoke(
 
     def text() -> None:
         for t in trips:
-            if t.fine:
+            if t.succeeded:
                 cli.out.print(
                     f"{t.direction}: [green]there after {duration(t.put)}, gone after {duration(t.deleted)}[/green]"
                 )
             else:
                 cli.out.print(f"{t.direction}: [red]{escape(t.error)}[/red]; `dualsync status` shows why")
 
-    cli.show(document, text, Exit.DONE if document["fine"] else Exit.ATTENTION)
+    cli.print_result(document, text, Exit.DONE if document["fine"] else Exit.ATTENTION)

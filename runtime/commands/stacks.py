@@ -22,10 +22,10 @@ def stacks(
 ) -> None:
     """Show the buckets, accounts and outputs of both sides' stacks. The outputs hold no secret."""
     cli = session(invocation, json)
-    pair = cli.guard(lambda: find_pair(cli.where))
+    pair = cli.exit_on_error(lambda: find_pair(cli.location))
     document = pair_document(pair)
     for note in pair.notes:
-        cli.note(note)
+        cli.print_note(note)
     if save is not None:
         try:
             save.write_text(texts.dumps(document, indent=2) + "\n")
@@ -52,4 +52,4 @@ def stacks(
             table.add_row(f"[dim]{name}[/dim]", *(escape(row(stack)) for stack in pair.stacks.values()))  # type: ignore[no-untyped-call]
         cli.out.print(table)
 
-    cli.show(document, text)
+    cli.print_result(document, text)

@@ -60,7 +60,7 @@ def status(
             html.write_text(status_page(found, wrong), encoding="utf-8")
         except OSError as e:
             cli.fail(f"--html {html}: {e.strerror}; give a file that can be written", Exit.USAGE)
-    cli.show(
+    cli.print_result(
         status_document(found, wrong),
         lambda: cli.out.print(screen(found, wrong, cli.out, complete=not cli.out.is_terminal)),
         Exit.ATTENTION if bad else Exit.DONE,
@@ -73,33 +73,33 @@ class LastAnswers:
 
     last: dict[str, Direction] = field(default_factory=dict)
     """By direction, the last one that was read whole."""
-    answered: dict[str, int] = field(default_factory=dict)
+    read_at: dict[str, int] = field(default_factory=dict)
     """When it was read, seconds since the epoch."""
 
-    def keep(self, found: Status) -> tuple[Status, str]:
+    def fill_gaps(self, found: Status) -> tuple[Status, str]:
         """Return the status with the last good values where there is no answer, and a line that states since when."""
         shown: list[Direction] = []
         missing: dict[str, str] = {}
         for direction in found.directions:
-            if not direction.blind:
+            if not direction.unreadable:
                 self.last[direction.name] = direction
-                self.answered[direction.name] = direction.now
+                self.read_at[direction.name] = direction.now
                 shown.append(direction)
             elif direction.name in self.last:
-                missing[direction.name] = next(iter(direction.blind.values()))
+                missing[direction.name] = next(iter(direction.unreadable.values()))
                 shown.append(self.last[direction.name])
             else:
                 shown.append(direction)
         return replace(found, directions=shown), self._banner(missing)
 
-    def without_answer(self, found: Status, why: str) -> tuple[Status, str]:
+    def mark_unanswered(self, found: Status, why: str) -> tuple[Status, str]:
         """Return the last picture, and a line that states since when it is the last."""
         return found, self._banner(dict.fromkeys(self.last, why)) or f"no answer: {escape_invisible(why)}"
 
     def _banner(self, missing: Mapping[str, str]) -> str:
         if not missing:
             return ""
-        since = local_time(min(self.answered[name] for name in missing))
+        since = local_time(min(self.read_at[name] for name in missing))
         why = escape_invisible(next(iter(missing.values())))
         return f"no answer about {' and '.join(missing)} since {since}: {why}"
 
@@ -118,9 +118,9 @@ class StatusView:
     async def read(self, context: OperatorContext) -> None:
         """Read the status again. A call that fails leaves the last picture, with a banner."""
         try:
-            self.status, self.banner = self.memory.keep(await read_status(context))
+            self.status, self.banner = self.memory.fill_gaps(await read_status(context))
         except DualSyncError as e:
-            self.status, self.banner = self.memory.without_answer(self.status, str(e))
+            self.status, self.banner = self.memory.mark_unanswered(self.status, str(e))
 
 
 async def _watch(context: OperatorContext, every: float, out: Console) -> None:
@@ -151,7 +151,7 @@ async def _serve(cli: Session, context: OperatorContext, every: float, port: int
     except OSError as e:
         cli.fail(f"--serve {port}: {e.strerror}; give another port", Exit.USAGE)
     async with server:
-        cli.say(f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}/ (read-only; Ctrl-C ends it)")
+        cli.print_progress(f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}/ (read-only; Ctrl-C ends it)")
         while True:
             await asyncio.sleep(every)
             await picture.read(context)

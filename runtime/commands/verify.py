@@ -47,7 +47,7 @@ def verify(
     depth = ComparisonDepth(content=content, metadata=metadata, tags=tags, sample=sample, read_limit=read_limit << 30)
     name = f"verify-{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}"
     if out is not None:
-        cli.guard(lambda: out.mkdir(parents=True, exist_ok=True))
+        cli.exit_on_error(lambda: out.mkdir(parents=True, exist_ok=True))
 
     async def work(context: OperatorContext) -> Report:
         with ExitStack() as stack:
@@ -80,7 +80,7 @@ def verify(
             cli.out.print(f"written: {file}", markup=False)
 
     document = report.data | {"files": [str(file) for file in files]}
-    cli.show(document, text, Exit.DONE if report.same else Exit.ATTENTION)
+    cli.print_result(document, text, Exit.DONE if report.same else Exit.ATTENTION)
 
 
 def _write(cli: Session, report: Report, folder: Path, name: str) -> list[Path]:

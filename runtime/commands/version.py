@@ -33,7 +33,7 @@ def version(invocation: typer.Context, json: Json = False) -> None:
             try:
                 read.append(await read_versions(side, context.now()))
             except DualSyncError as e:
-                cli.note(f"the versions of {side.name} can't be read from its ledger: {e}")
+                cli.print_note(f"the versions of {side.name} can't be read from its ledger: {e}")
         return read
 
     found = cli.run(work, partial=True)
@@ -57,4 +57,4 @@ def version(invocation: typer.Context, json: Json = False) -> None:
                 " update the command line where it is installed."
             )
 
-    cli.show(document, text, Exit.DONE if len(known) == 1 else Exit.ATTENTION)
+    cli.print_result(document, text, Exit.DONE if len(known) == 1 else Exit.ATTENTION)

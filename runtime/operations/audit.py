@@ -29,7 +29,7 @@ async def audit_act(
     """
     now, sides = context.now(), list(sides)
     id = f"{int(context.clock.now() * 1000)}-{secrets.token_hex(4)}"
-    data: dict[str, object] = {"who": context.who, "command": command, "arguments": dict(arguments)}
+    data: dict[str, object] = {"who": context.operator_arns, "command": command, "arguments": dict(arguments)}
 
     async def write(state: str, result: Mapping[str, object]) -> None:
         for side in sides:

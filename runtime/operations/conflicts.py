@@ -114,7 +114,7 @@ async def can_be_undone(context: OperatorContext, found: Sequence[Conflict]) -> 
     """
     versioned: dict[SideName, bool] = {}
     for name, side in context.sides.items():
-        versioned[name] = await side.store.versioned()
+        versioned[name] = await side.store.keeps_versions()
     return {c.id: True if c.kept else versioned.get(c.loser.origin) for c in found}
 
 
@@ -161,7 +161,7 @@ async def undo(context: OperatorContext, conflict: Conflict) -> str:
         if now_there is not None:
             kept = await _keep(side, conflict.key, now_there.etag, now_there.modified)
         act.result["replaced_kept_as"] = kept
-        await side.store.write_again(
+        await side.store.rewrite_as_user(
             found.key,
             found.etag,
             conflict.key,
@@ -174,7 +174,7 @@ async def undo(context: OperatorContext, conflict: Conflict) -> str:
 
 async def _keep(side: Side, key: str, etag: str, modified: int) -> str:
     """Keep what the undo replaces: as a version, or under a conflict name."""
-    if await side.store.versioned():
+    if await side.store.keeps_versions():
         return "a version of the bucket"
     name = conflict_name(key, OriginVersion(side.name, modified, etag))
     if not name:
@@ -182,7 +182,7 @@ async def _keep(side: Side, key: str, etag: str, modified: int) -> str:
             f"{key!r} is too long for a conflict name, and its bucket keeps no versions: copy it away first"
         )
     try:
-        await side.store.write_again(key, etag, name)
+        await side.store.rewrite_as_user(key, etag, name)
     except PreconditionFailedError:
         # There already, or changed meanwhile: the write that follows is conditional on the same version.
         return name

@@ -127,16 +127,18 @@ class DeadLetterQueue(Protocol):
 class Store(Protocol):
     """The side's bucket as a user works with it. What is written here is a user's write, and travels."""
 
-    async def versioned(self) -> bool:
+    async def keeps_versions(self) -> bool:
         """Return whether the bucket keeps versions."""
 
     async def versions(self, key: str, limit: int = 20) -> Sequence[Version]:
         """Return the versions, newest first; without versioning the object alone."""
 
-    def gone(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[DeletedObject]]:
+    def deleted_objects(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[DeletedObject]]:
         """Yield keys whose latest version is a delete marker of that time; none without versioning."""
 
-    async def write_again(self, source: str, etag: str, target: str, *, version_id: str = "", over: str = "") -> str:
+    async def rewrite_as_user(
+        self, source: str, etag: str, target: str, *, version_id: str = "", over: str = ""
+    ) -> str:
         """Copy `source` (which must have `etag`) to `target` as a user's version, without a stamp; return its ETag.
 
         Everything else that the product carries is kept. `over` is the ETag that the target must have; empty: it must
@@ -147,28 +149,28 @@ class Store(Protocol):
 class SideMetrics(Protocol):
     """What the side's services count. None: this operator may not read it, or there is none."""
 
-    async def depth(self) -> Depth:
+    async def queue_depth(self) -> Depth:
         """Return the messages of the queue."""
 
-    async def dead(self) -> Depth:
+    async def dead_letter_depth(self) -> Depth:
         """Return the messages of the dead-letter queue."""
 
-    async def oldest(self) -> float | None:
+    async def oldest_age(self) -> float | None:
         """Return the age of the oldest message in seconds."""
 
-    async def group(self) -> tuple[int, int] | None:
+    async def group_sizes(self) -> tuple[int, int] | None:
         """Return the instances of the workers' group: wanted, in service."""
 
-    async def keys(self) -> Sequence[AccessKey] | None:
+    async def access_keys(self) -> Sequence[AccessKey] | None:
         """Return the keys of the side's dedicated user."""
 
     async def delete_key(self, id: str) -> None:
         """Delete an access key of the side's dedicated user."""
 
-    async def promise(self) -> ExpectedUser | None:
+    async def expected_user(self) -> ExpectedUser | None:
         """Return what the secret states about the peer's user; None also while there is no secret."""
 
-    async def sums(self, metrics: Sequence[str], since: float, until: float) -> Mapping[str, float] | None:
+    async def metric_sums(self, metrics: Sequence[str], since: float, until: float) -> Mapping[str, float] | None:
         """Return the sum of each of the side's own metrics over a period (seconds since the epoch)."""
 
 
@@ -194,7 +196,7 @@ class Side:
     """The settings of its workers."""
     bucket: Bucket
     """Its bucket below the prefix."""
-    whole: Bucket
+    whole_bucket: Bucket
     """The same bucket without the prefix."""
     ledger: Ledger
     """Its ledger."""
@@ -220,7 +222,7 @@ class Side:
 
     async def scope(self) -> KeyFilter:
         """Read which keys are synchronised from the prefix-list file. Raises `FatalError` when it cannot be read."""
-        return await PrefixList(self.whole, self.settings.prefix_list_file).read()
+        return await PrefixList(self.whole_bucket, self.settings.prefix_list_file).read()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -235,7 +237,7 @@ class OperatorContext:
     """The time."""
     parallel: Parallel
     """How independent calls are run."""
-    who: str
+    operator_arns: str
     """The operator, for the audit trail: one ARN per account."""
     unreachable: Mapping[SideName, str] = field(default_factory=dict)
     """Deployed sides that cannot be reached: why, and what to do."""
@@ -245,7 +247,7 @@ class OperatorContext:
     @property
     def name(self) -> str:
         """The operator's name for colleagues: the last part of the ARN, once if it is the same on both sides."""
-        return " / ".join(dict.fromkeys(arn.rsplit(":", 1)[-1] for arn in self.who.split(" / ")))
+        return " / ".join(dict.fromkeys(arn.rsplit(":", 1)[-1] for arn in self.operator_arns.split(" / ")))
 
     @property
     def carriers(self) -> list[Side]:

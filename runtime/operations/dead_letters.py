@@ -49,7 +49,7 @@ class LetterSelection:
     reason: str = ""
     """Part of the reason."""
 
-    def takes(self, opened: OpenedLetter) -> bool:
+    def includes(self, opened: OpenedLetter) -> bool:
         """Return whether it is one of them."""
         return (
             opened.letter.id.startswith(self.id)
@@ -113,7 +113,7 @@ async def redrive(side: Side, wanted: LetterSelection, limit: int, on_progress: 
     """Send the chosen letters again, and remove each only when its message is durable."""
     tally = Tally()
     async for batch in letters(side, limit):
-        chosen = [opened for opened in batch if wanted.takes(opened)]
+        chosen = [opened for opened in batch if wanted.includes(opened)]
         readable = [opened for opened in chosen if not opened.unreadable]
         tally.left += len(batch) - len(chosen)
         tally.unreadable += len(chosen) - len(readable)
@@ -129,7 +129,7 @@ async def drop(side: Side, wanted: LetterSelection, limit: int, on_progress: Cal
     """Remove the chosen letters for good."""
     tally = Tally()
     async for batch in letters(side, limit):
-        chosen = [opened for opened in batch if wanted.takes(opened)]
+        chosen = [opened for opened in batch if wanted.includes(opened)]
         await side.dead_letter_queue.remove([opened.letter for opened in chosen])
         tally.done += len(chosen)
         tally.left += len(batch) - len(chosen)

@@ -120,7 +120,7 @@ async def approve(context: OperatorContext, holds: Sequence[HeldDeletions], up_t
         async with audit_act(
             context, [hold.side], "deletions approve", {"direction": hold.side.direction, "up_to": count}
         ):
-            data: dict[str, object] = {"up_to": count, "by": context.who}
+            data: dict[str, object] = {"up_to": count, "by": context.operator_arns}
             await hold.side.ledger.record(Record(DELETION_APPROVAL, APPROVAL_ID, context.now(), data=data))
         most = max(most, count)
     return most
@@ -197,7 +197,7 @@ async def reject(
                     # Written there, it would not travel back. Without its proof it is the destination's own.
                     tally.kept += 1
                     return
-                await store.write_again(deletion.key, deletion.etag, deletion.key, over=deletion.etag)
+                await store.rewrite_as_user(deletion.key, deletion.etag, deletion.key, over=deletion.etag)
                 tally.kept += 1
             except PreconditionFailedError:
                 tally.changed += 1

@@ -107,7 +107,7 @@ class QueueProgress:
 
 async def read_progress(context: OperatorContext, sides: Sequence[Side]) -> QueueProgress:
     """Read queues and workers."""
-    depths = {side.direction: await side.metrics.depth() for side in sides}
+    depths = {side.direction: await side.metrics.queue_depth() for side in sides}
     busy: dict[str, int] = {}
     blocked: dict[str, str] = {}
     for side in sides:

@@ -53,7 +53,7 @@ class SideView:
 
     side: Side
     """The side."""
-    seen: ObjectHead | None
+    head: ObjectHead | None
     """Its object."""
     observed: ObservedVersion | None
     """Which version the object is."""
@@ -65,7 +65,7 @@ class SideView:
     """Why the ledger's entry can't be read; empty for nothing."""
     decision: Decision
     """What its worker would do if asked to check the key now."""
-    orders: DirectionControls
+    controls: DirectionControls
     """Pause and limits."""
     alive: int
     """Living workers."""
@@ -184,16 +184,16 @@ async def _view_side(
                 circuit = str(record.data.get("reason") or "no reason recorded")
     return SideView(
         side=side,
-        seen=here,
+        head=here,
         observed=local,
         versions=await side.store.versions(key),
         entry=entry,
         entry_problem=entry_problem,
         decision=decide_for(settings, view) if settings.carries else _NO_COPIES,
-        orders=await read_controls(side.ledger),
+        controls=await read_controls(side.ledger),
         alive=alive,
         circuit=circuit,
-        backlog=await side.metrics.depth(),
+        backlog=await side.metrics.queue_depth(),
         held=await _is_held(side),
         letters=await _letters(side, key),
         history=await side.history.decisions(key, now - LOG_DAYS * 86400),
@@ -278,9 +278,9 @@ def verdict(now: float, cn: SideView, global_: SideView) -> str:
                 " which writes the entry again and deletes nothing."
             )
     for view in views:
-        if view.user_uploads and cn.seen is None and global_.seen is None:
+        if view.user_uploads and cn.head is None and global_.head is None:
             return _upload_sentence(now, view)
-    if cn.seen is None and global_.seen is None:
+    if cn.head is None and global_.head is None:
         return _absence_sentence(views)
     carriers = [view for view in views if view.side.settings.carries]
     if all(view.decision.action is Action.RECORD_SYNCED for view in carriers):
@@ -317,7 +317,7 @@ def _only_destination_changed(view: SideView) -> bool:
 
 
 def _may_have_expired(view: SideView, views: Sequence[SideView]) -> bool:
-    absent = any(other.seen is None for other in views if other is not view)
+    absent = any(other.head is None for other in views if other is not view)
     return absent and view.side.settings.remote_expires and _only_destination_changed(view)
 
 
@@ -350,14 +350,14 @@ def _equality_sentence(cn: SideView, global_: SideView) -> str:
 
 
 def _obstacle_sentence(now: float, view: SideView) -> str:
-    settings, seen = view.side.settings, view.seen
+    settings, seen = view.side.settings, view.head
     if view.held and view.decision.action in (Action.DELETE_LOCAL, Action.DELETE_REMOTE):
         return (
             "the finder holds its deletions until an operator decides: `dualsync deletions list`, then `dualsync"
             " deletions approve` or `dualsync deletions reject`"
         )
-    if view.orders.paused:
-        return f"{view.side.direction} is paused by {view.orders.by}: `dualsync resume {view.side.name}`"
+    if view.controls.paused:
+        return f"{view.side.direction} is paused by {view.controls.by}: `dualsync resume {view.side.name}`"
     if not view.alive:
         return f"no worker of {view.side.name} is alive: see `dualsync status`"
     if view.circuit:

@@ -43,7 +43,7 @@ class AccessKeyState:
     """The side of the user."""
     keys: Sequence[AccessKey] | None
     """The user's keys."""
-    promise: ExpectedUser | None
+    expected_user: ExpectedUser | None
     """What the secret in the peer's account states."""
     alive: int
     """Living workers of the peer."""
@@ -55,36 +55,38 @@ class AccessKeyState:
     @property
     def phase(self) -> Phase:
         """The state of the key."""
-        if self.keys is None or self.promise is None:
+        if self.keys is None or self.expected_user is None:
             return Phase.UNKNOWN
-        if self.promise.role_arn:
+        if self.expected_user.role_arn:
             return Phase.ROLE
         active = [key.id for key in self.keys if key.active]
-        if self.promise.key_id not in active:
+        if self.expected_user.key_id not in active:
             return Phase.BROKEN
         if len(self.keys) == 1:
             return Phase.STEADY
-        return Phase.SECOND_KEY if self.side.facts.get("keyId") == self.promise.key_id else Phase.ROTATING
+        return Phase.SECOND_KEY if self.side.facts.get("keyId") == self.expected_user.key_id else Phase.ROTATING
 
     @property
-    def unnamed(self) -> list[AccessKey]:
+    def unnamed_keys(self) -> list[AccessKey]:
         """Keys that the secret does not name."""
-        return [key for key in self.keys or () if self.promise is not None and key.id != self.promise.key_id]
+        return [
+            key for key in self.keys or () if self.expected_user is not None and key.id != self.expected_user.key_id
+        ]
 
     @property
-    def used(self) -> AccessKey | None:
+    def key_in_use(self) -> AccessKey | None:
         """The key that the secret names."""
-        if self.promise is None:
+        if self.expected_user is None:
             return None
-        return next((key for key in self.keys or () if key.id == self.promise.key_id), None)
+        return next((key for key in self.keys or () if key.id == self.expected_user.key_id), None)
 
     @property
     def age(self) -> int | None:
         """Seconds since the key in use was made."""
-        return self.now - self.used.created if self.used else None
+        return self.now - self.key_in_use.created if self.key_in_use else None
 
     @property
-    def fine(self) -> bool:
+    def is_healthy(self) -> bool:
         """One key, in the secret, or the role; proven by every living worker of the peer."""
         return self.phase in (Phase.STEADY, Phase.ROLE) and 0 < self.alive == self.ready
 
@@ -101,24 +103,24 @@ async def key_state(context: OperatorContext, side: Side) -> AccessKeyState:
             f" `dualsync rotate-key {side.name.peer}`"
         )
     peer = global_ if side is cn else cn
-    keys, promise = await asyncio.gather(side.metrics.keys(), peer.metrics.promise())
+    keys, promise = await asyncio.gather(side.metrics.access_keys(), peer.metrics.expected_user())
     user, alive, ready = side.facts.get("userId", ""), 0, 0
     async for record in peer.ledger.records(WORKER):
         if is_alive(record, context.clock.now()):
             alive += 1
             waits = record.data.get("state") in (State.WAITING_FOR_PEER, State.GUARD_REFUSED)
             ready += not waits and record.data.get("guard") == user
-    return AccessKeyState(side=side, keys=keys, promise=promise, alive=alive, ready=ready, now=context.now())
+    return AccessKeyState(side=side, keys=keys, expected_user=promise, alive=alive, ready=ready, now=context.now())
 
 
 async def until_rotated(context: OperatorContext, side: Side, before: AccessKeyState, seconds: float) -> AccessKeyState:
     """Wait for another key than before, in use by all workers; return the last state after `seconds`."""
     end = context.clock.now() + seconds
-    former = before.promise.key_id if before.promise else ""
+    former = before.expected_user.key_id if before.expected_user else ""
     while True:
         now = await key_state(context, side)
-        changed = now.promise is not None and now.promise.key_id != former
-        if (changed and now.fine) or context.clock.now() >= end:
+        changed = now.expected_user is not None and now.expected_user.key_id != former
+        if (changed and now.is_healthy) or context.clock.now() >= end:
             return now
         await context.clock.sleep(POLL_SECONDS)
 
@@ -134,7 +136,7 @@ def rotation_commands(stack: str, version: str) -> list[list[str]]:
 def delete_command(state: AccessKeyState, profile: str) -> list[str]:
     """Return the command that deletes the key which neither secret nor stack names."""
     user = state.side.facts.get("userName", "")
-    command = ["aws", "iam", "delete-access-key", "--user-name", user, "--access-key-id", state.unnamed[0].id]
+    command = ["aws", "iam", "delete-access-key", "--user-name", user, "--access-key-id", state.unnamed_keys[0].id]
     return [*command, *(["--profile", profile] if profile else [])]
 
 

@@ -81,15 +81,15 @@ def _direction_of(side: str) -> str:
 def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
     broken = _key_is_broken(d, peer)
     yield from _of_blindness(d)
-    if LEDGER not in d.blind:
+    if LEDGER not in d.unreadable:
         yield from _of_workers(d, broken) if d.enabled else _of_disabled(d)
         yield from _of_finder(d) if d.enabled else ()
     yield from _of_guard(d, broken)
-    if d.oldest is not None and d.oldest > LAG_LIMIT_SECONDS and not d.orders.paused and d.enabled:
+    if d.oldest_seconds is not None and d.oldest_seconds > LAG_LIMIT_SECONDS and not d.controls.paused and d.enabled:
         yield Problem(
             d.name,
             Severity.WAITING,
-            f"the oldest message has waited {int(d.oldest)} s",
+            f"the oldest message has waited {int(d.oldest_seconds)} s",
             "`dualsync status --watch`: if the backlog falls, wait; else see the workers' problems",
         )
     deleted = d.recent.get(Outcome.DELETED, 0) + d.recent.get(Outcome.REMOVED, 0)
@@ -101,16 +101,17 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
             f"if it was not intended: `dualsync pause {d.side} --wait`, `dualsync deletions reject`,"
             " `dualsync deletions restore --since 1h` (runbook: many-deletions)",
         )
-    if d.dead.total:
-        looked_at = sum(d.dead_reasons.values())
-        of = f" of {looked_at} looked at" if looked_at < d.dead.total else ""
+    if d.dead_letters.total:
+        looked_at = sum(d.dead_letter_reasons.values())
+        of = f" of {looked_at} looked at" if looked_at < d.dead_letters.total else ""
         why = (
-            "; ".join(f"{reason} ({count}{of})" for reason, count in group_reasons(d.dead_reasons)) or "see `dlq list`"
+            "; ".join(f"{reason} ({count}{of})" for reason, count in group_reasons(d.dead_letter_reasons))
+            or "see `dlq list`"
         )
         yield Problem(
             d.name,
             Severity.WAITING,
-            f"{_some(d.dead.total, 'dead letter')}: {why}",
+            f"{_some(d.dead_letters.total, 'dead letter')}: {why}",
             f"`dualsync dlq list {d.side}`; when the cause is repaired, `dualsync dlq redrive {d.side} --all`",
         )
     if d.keys:
@@ -128,7 +129,7 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
 def _of_blindness(d: Direction) -> Iterator[Problem]:
     """Yield what could not be read, and what the status lacks therefore."""
     lost = {LEDGER: "workers, pause, conflicts, held deletions and finder are", QUEUE: "some counts are"}
-    for part, why in d.blind.items():
+    for part, why in d.unreadable.items():
         if "ResourceNotFoundException" in why or "NonExistentQueue" in why or "QueueDoesNotExist" in why:
             remedy = f"it does not exist: `pulumi up --refresh` of stack {d.side} makes it again (runbook: Stop)"
         elif "AccessDenied" in why:
@@ -191,14 +192,14 @@ def _of_conflicts(directions: Sequence[Direction]) -> Iterator[Problem]:
 def _key_is_broken(d: Direction, peer: Direction | None) -> bool:
     """Return whether the secret names a key that the peer's user does not have, or that is inactive."""
     keys = d.keys if d.one_way else peer.keys if peer is not None else None
-    if d.promise is None or d.promise.problem or d.promise.role_arn or keys is None:
+    if d.expected_user is None or d.expected_user.problem or d.expected_user.role_arn or keys is None:
         return False
-    return d.promise.key_id not in {key.id for key in keys if key.active}
+    return d.expected_user.key_id not in {key.id for key in keys if key.active}
 
 
 def _of_second_key(d: Direction, peer: Direction | None) -> Iterator[Problem]:
     """Yield a key of the user beside the one in the secret: a rotation under way, or made by hand."""
-    promise = d.promise if d.one_way else peer.promise if peer is not None else None
+    promise = d.expected_user if d.one_way else peer.expected_user if peer is not None else None
     if not d.keys or promise is None or len(d.keys) < 2:
         return
     others = [key.id for key in d.keys if key.id != promise.key_id]
@@ -224,12 +225,12 @@ def _of_disabled(d: Direction) -> Iterator[Problem]:
 
 def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
     logs = f"`aws logs tail {d.log_group} --since 1h --region {d.region}`" if d.log_group else "the worker log group"
-    if d.orders.paused:
-        who = f"paused by {d.orders.by}: {d.orders.reason or 'no reason given'}"
+    if d.controls.paused:
+        who = f"paused by {d.controls.by}: {d.controls.reason or 'no reason given'}"
         yield Problem(d.name, Severity.STOPPED, who, f"`dualsync resume {d.side}`")
     if not d.alive:
         gone = ", as far as the ledger shows" if not d.workers else ""
-        wanted = f" (the group wants {d.group[0]}, has {d.group[1]})" if d.group else ""
+        wanted = f" (the group wants {d.group_sizes[0]}, has {d.group_sizes[1]})" if d.group_sizes else ""
         yield Problem(
             d.name,
             Severity.STOPPED,
@@ -278,7 +279,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             " https://phd.amazonaws.cn) for the region of that service",
         )
     if len(d.broken) >= MANY_CRASHES:
-        continuing = d.now - max(worker.heard for worker in d.broken) < LAG_LIMIT_SECONDS
+        continuing = d.now - max(worker.last_heartbeat for worker in d.broken) < LAG_LIMIT_SECONDS
         said = next((worker.reason for worker in reversed(d.broken) if worker.reason), "no reason recorded")
         yield Problem(
             d.name,
@@ -317,23 +318,23 @@ def _of_denials(d: Direction) -> Iterator[Problem]:
 
 
 def _of_guard(d: Direction, broken: bool) -> Iterator[Problem]:
-    if d.promise is not None and d.promise.problem:
+    if d.expected_user is not None and d.expected_user.problem:
         yield Problem(
             d.name,
             Severity.STOPPED,
-            f"the peer's secret in {d.side}'s account: {d.promise.problem}",
+            f"the peer's secret in {d.side}'s account: {d.expected_user.problem}",
             f"`pulumi up --refresh` of stack {d.peer} writes it again",
         )
         return
-    if broken and d.promise is not None:
+    if broken and d.expected_user is not None:
         yield Problem(
             d.name,
             Severity.STOPPED,
-            f"the key {d.promise.key_id} that the workers write with is inactive, or gone from {d.peer}'s user",
+            f"the key {d.expected_user.key_id} that the workers write with is inactive, or gone from {d.peer}'s user",
             f"`dualsync rotate-key {d.peer} --run`: it gives {d.peer}'s user another key",
         )
-    promised = d.promise.user_id if d.promise else ""
-    who = "role" if d.promise and d.promise.role_arn else "user"
+    promised = d.expected_user.user_id if d.expected_user else ""
+    who = "role" if d.expected_user and d.expected_user.role_arn else "user"
     if d.expected_guard and promised and promised != d.expected_guard:
         yield Problem(
             d.name,

@@ -37,7 +37,7 @@ class RestorableObject:
 
     side: Side
     """The side that has its last version."""
-    gone: DeletedObject
+    deleted: DeletedObject
     """The key and that version."""
 
 
@@ -62,16 +62,16 @@ async def restorable_objects(
     travels back to it.
     """
     context.both()
-    keeping = [side for side in context.carriers if await side.store.versioned()]
+    keeping = [side for side in context.carriers if await side.store.keeps_versions()]
     if not keeping:
         who = "the source's bucket keeps no versions" if context.one_way else "neither bucket keeps versions"
         raise PermanentError(who, "what is deleted on both sides can't be brought back")
     named: set[str] = set()
     for side in keeping:
-        async for batch in side.store.gone(wanted.prefix, wanted.since, wanted.until):
+        async for batch in side.store.deleted_objects(wanted.prefix, wanted.since, wanted.until):
             there = await _existing_keys(context.sides[side.name.peer], batch)
             found = [RestorableObject(side, one) for one in batch if one.key not in there | named]
-            named |= {one.gone.key for one in found}
+            named |= {one.deleted.key for one in found}
             if found:
                 yield found
 
@@ -97,13 +97,13 @@ async def restore(
     async def one(lost: RestorableObject) -> None:
         async with slots:
             try:
-                gone = lost.gone
-                await lost.side.store.write_again(gone.key, gone.etag, gone.key, version_id=gone.version_id)
+                gone = lost.deleted
+                await lost.side.store.rewrite_as_user(gone.key, gone.etag, gone.key, version_id=gone.version_id)
                 tally.restored += 1
             except PreconditionFailedError:
                 tally.changed += 1
             except (RetryableError, PermanentError) as e:
-                tally.failed[lost.gone.key] = str(e)
+                tally.failed[lost.deleted.key] = str(e)
         on_progress(tally)
 
     arguments: dict[str, object] = {"since": int(wanted.since), "prefix": wanted.prefix}

@@ -39,7 +39,7 @@ class RoundTrip:
     """What went wrong; empty for nothing."""
 
     @property
-    def fine(self) -> bool:
+    def succeeded(self) -> bool:
         """Whether both arrived."""
         return self.put is not None and self.deleted is not None
 

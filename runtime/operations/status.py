@@ -58,7 +58,7 @@ class Worker:
     """The instance."""
     alive: bool
     """Whether its record is new enough."""
-    heard: int
+    last_heartbeat: int
     """When it wrote its record."""
     state: str
     """RUNNING, PAUSED, …"""
@@ -96,19 +96,19 @@ class Direction:
     """When it was read, seconds since the epoch."""
     enabled: bool = True
     """False if the side's stack states that it carries nothing (`enableSynchronization: false`)."""
-    blind: Mapping[str, str] = field(default_factory=dict)
+    unreadable: Mapping[str, str] = field(default_factory=dict)
     """Parts (ledger, queue) that could not be read, and why. Their values are empty."""
     backlog: Depth = Depth()
     """Messages of the queue."""
-    dead: Depth = Depth()
+    dead_letters: Depth = Depth()
     """Messages of the dead-letter queue."""
-    dead_reasons: Mapping[str, int] = field(default_factory=dict)
+    dead_letter_reasons: Mapping[str, int] = field(default_factory=dict)
     """Reasons of a sample of the dead letters."""
-    oldest: float | None = None
+    oldest_seconds: float | None = None
     """Age of the oldest message in seconds."""
     workers: Sequence[Worker] = ()
     """All workers of the last days."""
-    group: tuple[int, int] | None = None
+    group_sizes: tuple[int, int] | None = None
     """Instances: wanted, in service."""
     puts: Lag = Lag()
     """Lag of copies."""
@@ -122,7 +122,7 @@ class Direction:
     """Bytes of that time."""
     recent_seconds: int = 0
     """The longest window of the living workers."""
-    orders: DirectionControls = DirectionControls()
+    controls: DirectionControls = DirectionControls()
     """Pause and limits."""
     losers: Mapping[str, Loser] = field(default_factory=dict)
     """Conflicts in this side's ledger, by the record's id. Both sides may have the same."""
@@ -138,7 +138,7 @@ class Direction:
     """The id that the peer's stack gives for its dedicated user; empty when that stack is not there."""
     one_way: bool = False
     """Whether the pair copies in this direction only."""
-    promise: ExpectedUser | None = None
+    expected_user: ExpectedUser | None = None
     """What the secret states."""
     keys: Sequence[AccessKey] | None = None
     """The keys of the side's dedicated user; in a one-way pair, of the destination's, the only such user."""
@@ -177,18 +177,18 @@ class Direction:
     @property
     def broken(self) -> list[Worker]:
         """Workers that ended within the hour by a fault: with an error, or without their last record."""
-        ended = [w for w in self.workers if not w.alive and self.now - w.heard < HOUR_SECONDS]
+        ended = [w for w in self.workers if not w.alive and self.now - w.last_heartbeat < HOUR_SECONDS]
         return [w for w in ended if w.state != State.STOPPED or w.reason]
 
     @property
     def state(self) -> str:
         """The state of most living workers; DISABLED if so configured, PAUSED if so ordered."""
-        if LEDGER in self.blind:
+        if LEDGER in self.unreadable:
             return "UNKNOWN"
         states = Counter(worker.state for worker in self.alive)
         if not self.enabled:
             return "DISABLED"
-        if self.orders.paused:
+        if self.controls.paused:
             return "PAUSED"
         return states.most_common(1)[0][0] if states else "NO WORKER"
 
@@ -250,7 +250,7 @@ async def _direction(context: OperatorContext, side: Side) -> Direction:
 
     async def versioned() -> bool | None:
         try:
-            return await side.store.versioned()
+            return await side.store.keeps_versions()
         except DualSyncError:
             return None
 
@@ -262,10 +262,10 @@ async def _direction(context: OperatorContext, side: Side) -> Direction:
 
             return group.create_task(wait())
 
-        backlog = start(ask(QUEUE, metrics.depth(), Depth()))
-        dead = start(ask(QUEUE, metrics.dead(), Depth()))
-        oldest, size = start(ask(QUEUE, metrics.oldest(), None)), start(ask(QUEUE, metrics.group(), None))
-        promise, keys = start(ask(QUEUE, metrics.promise(), None)), start(ask(QUEUE, _keys(side, peer), None))
+        backlog = start(ask(QUEUE, metrics.queue_depth(), Depth()))
+        dead = start(ask(QUEUE, metrics.dead_letter_depth(), Depth()))
+        oldest, size = start(ask(QUEUE, metrics.oldest_age(), None)), start(ask(QUEUE, metrics.group_sizes(), None))
+        promise, keys = start(ask(QUEUE, metrics.expected_user(), None)), start(ask(QUEUE, _keys(side, peer), None))
         controls = start(ask(LEDGER, read_controls(side.ledger), DirectionControls()))
         reasons = start(ask(QUEUE, _reasons(side), {}))
         workers, conflicts = start(records(WORKER)), start(records(CONFLICT))
@@ -278,20 +278,20 @@ async def _direction(context: OperatorContext, side: Side) -> Direction:
         name=side.direction,
         now=now,
         enabled=side.settings.enabled,
-        blind=blind,
+        unreadable=blind,
         backlog=backlog.result(),
-        dead=dead.result(),
-        dead_reasons=reasons.result(),
-        oldest=oldest.result(),
+        dead_letters=dead.result(),
+        dead_letter_reasons=reasons.result(),
+        oldest_seconds=oldest.result(),
         workers=[_worker(record, now) for record in workers.result()],
-        group=size.result(),
+        group_sizes=size.result(),
         puts=_lag(living, "put_lags"),
         deletes=_lag(living, "delete_lags"),
         total=_sum(living, "total"),
         recent=_sum(living, "window"),
         recent_bytes=sum(_int(record.data.get("window_bytes")) for record in living),
         recent_seconds=max((_int(record.data.get("window_seconds")) for record in living), default=0),
-        orders=controls.result(),
+        controls=controls.result(),
         losers={record.id: _loser(record) for record in conflicts.result()},
         uploads=[_int(record.data.get("size")) for record in uploads.result()],
         held=next(iter(held.result()), None),
@@ -299,7 +299,7 @@ async def _direction(context: OperatorContext, side: Side) -> Direction:
         finder=next(iter(finder.result()), None),
         expected_guard=peer.facts.get("userId", "") if peer is not None else "",
         one_way=side.settings.direction.one_way,
-        promise=promise.result(),
+        expected_user=promise.result(),
         keys=keys.result(),
         versioned=keeps_versions.result(),
         log_group=side.facts.get("workerLogGroup", ""),
@@ -310,8 +310,8 @@ async def _direction(context: OperatorContext, side: Side) -> Direction:
 async def _keys(side: Side, peer: Side | None) -> Sequence[AccessKey] | None:
     """Return the keys of the side's dedicated user; in a one-way pair those of the destination's."""
     if not side.settings.direction.one_way:
-        return await side.metrics.keys()
-    return None if peer is None else await peer.metrics.keys()
+        return await side.metrics.access_keys()
+    return None if peer is None else await peer.metrics.access_keys()
 
 
 async def _records(side: Side, kind: str) -> list[Record]:
@@ -325,7 +325,7 @@ async def _records(side: Side, kind: str) -> list[Record]:
 
 async def _reasons(side: Side) -> dict[str, int]:
     """Return why some of the dead letters are there."""
-    if not (await side.metrics.dead()).total:
+    if not (await side.metrics.dead_letter_depth()).total:
         return {}
     letters = await side.dead_letter_queue.hold(LETTERS_SAMPLED, SAMPLE_HIDDEN_SECONDS)
     await side.dead_letter_queue.release(letters)
@@ -353,7 +353,7 @@ def _worker(record: Record, now: int) -> Worker:
     return Worker(
         name=record.id,
         alive=is_alive(record, now),
-        heard=record.time,
+        last_heartbeat=record.time,
         state=str(data.get("state", "")),
         reason=str(data.get("reason", "")),
         in_flight=_int(data.get("in_flight")),

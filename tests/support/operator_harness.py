@@ -114,7 +114,7 @@ class FakeUserStore:
     def __init__(self, store: Store) -> None:
         self.store = store
 
-    async def versioned(self) -> bool:
+    async def keeps_versions(self) -> bool:
         return self.store.versioning is Versioning.ENABLED
 
     async def versions(self, key: str, limit: int = 20) -> Sequence[Version]:
@@ -125,7 +125,7 @@ class FakeUserStore:
         ]
         return found[::-1][:limit]
 
-    async def gone(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[DeletedObject]]:
+    async def deleted_objects(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[DeletedObject]]:
         found: list[DeletedObject] = []
         for key, kept in sorted(self.store.keys.items()):
             versions = [version for version in kept if not version.marker]
@@ -135,7 +135,9 @@ class FakeUserStore:
                     found.append(DeletedObject(key, deleted, versions[-1].version_id, seen.etag, seen.size))
         yield found
 
-    async def write_again(self, source: str, etag: str, target: str, *, version_id: str = "", over: str = "") -> str:
+    async def rewrite_as_user(
+        self, source: str, etag: str, target: str, *, version_id: str = "", over: str = ""
+    ) -> str:
         version = self.store.version(source, version_id) if version_id else self.store.current(source)
         if version is None or version.seen.etag != etag:
             raise PreconditionFailedError("source")
@@ -158,32 +160,32 @@ class FakeSideMetrics:
     promised: ExpectedUser | None = None
     counted: Mapping[str, float] | None = field(default_factory=dict)
 
-    async def sums(self, metrics: Sequence[str], since: float, until: float) -> Mapping[str, float] | None:
+    async def metric_sums(self, metrics: Sequence[str], since: float, until: float) -> Mapping[str, float] | None:
         return self.counted
 
-    async def depth(self) -> Depth:
+    async def queue_depth(self) -> Depth:
         now = self.broker.time.now
         letters = self.broker.letters.values()
         delayed = sum(x.visible > now and not x.receives for x in letters)
         hidden = sum(x.visible > now and x.receives > 0 for x in letters)
         return Depth(len(self.broker.letters) - delayed - hidden, hidden, delayed)
 
-    async def dead(self) -> Depth:
+    async def dead_letter_depth(self) -> Depth:
         return Depth(len(self.letters.left))
 
-    async def oldest(self) -> float | None:
+    async def oldest_age(self) -> float | None:
         return self.age
 
-    async def group(self) -> tuple[int, int] | None:
+    async def group_sizes(self) -> tuple[int, int] | None:
         return self.sizes
 
-    async def keys(self) -> Sequence[AccessKey] | None:
+    async def access_keys(self) -> Sequence[AccessKey] | None:
         return self.access
 
     async def delete_key(self, id: str) -> None:
         self.access = [key for key in self.access or () if key.id != id]
 
-    async def promise(self) -> ExpectedUser | None:
+    async def expected_user(self) -> ExpectedUser | None:
         return self.promised
 
 
@@ -295,7 +297,7 @@ class Operator:
             name=name,
             settings=values,
             bucket=FakeBucket(store, OPERATOR, prefix=values.local_prefix),
-            whole=FakeBucket(store, OPERATOR),
+            whole_bucket=FakeBucket(store, OPERATOR),
             ledger=ledger,
             queue=queue,
             dead_letter_queue=letters,
@@ -372,7 +374,7 @@ class Operator:
             sides={n: self.sides[n] for n in wanted},
             clock=self.clock,
             parallel=Serial(),
-            who=self.who,
+            operator_arns=self.who,
             unreachable=unreachable or {},
         )
 

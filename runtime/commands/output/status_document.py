@@ -33,27 +33,27 @@ def depth_document(depth: Depth) -> dict[str, int]:
 
 
 def _direction(d: Direction) -> dict[str, Any]:
-    promise = d.promise
+    promise = d.expected_user
     return {
         "name": d.name,
         "now": d.now,
         "state": d.state,
-        "blind": dict(d.blind),
+        "blind": dict(d.unreadable),
         "backlog": depth_document(d.backlog) | {"total": d.backlog.total},
         "catch_up_seconds": d.catch_up_seconds,
-        "dead": depth_document(d.dead),
-        "dead_reasons": dict(d.dead_reasons),
-        "oldest": d.oldest,
+        "dead": depth_document(d.dead_letters),
+        "dead_reasons": dict(d.dead_letter_reasons),
+        "oldest": d.oldest_seconds,
         "workers": [_worker(worker) for worker in d.workers],
         "workers_alive": len(d.alive),
-        "group": d.group,
+        "group": d.group_sizes,
         "puts": _lag(d.puts),
         "deletes": _lag(d.deletes),
         "total": dict(d.total),
         "recent": dict(d.recent),
         "recent_bytes": d.recent_bytes,
         "recent_seconds": d.recent_seconds,
-        "orders": controls_document(d.orders),
+        "orders": controls_document(d.controls),
         "conflicts": d.conflicts,
         "uploads": list(d.uploads),
         "held": _record(d.held),
@@ -72,7 +72,7 @@ def _worker(worker: Worker) -> dict[str, Any]:
     return {
         "name": worker.name,
         "alive": worker.alive,
-        "heard": worker.heard,
+        "heard": worker.last_heartbeat,
         "state": worker.state,
         "reason": worker.reason,
         "in_flight": worker.in_flight,

@@ -146,7 +146,7 @@ def _problem(problem: Problem) -> RenderableType:
 
 def _of(part: str, row: Callable[[Direction], str]) -> Callable[[Direction], str]:
     """Return the row's value, or that it is unknown because its part could not be read."""
-    return lambda d: f"[yellow]{UNKNOWN}[/yellow]" if part in d.blind else row(d)
+    return lambda d: f"[yellow]{UNKNOWN}[/yellow]" if part in d.unreadable else row(d)
 
 
 def _state(d: Direction) -> str:
@@ -158,7 +158,7 @@ def _state(d: Direction) -> str:
 
 def _workers(d: Direction) -> str:
     busy = sum(worker.in_flight for worker in d.alive)
-    wanted = f" of {d.group[0]}" if d.group else ""
+    wanted = f" of {d.group_sizes[0]}" if d.group_sizes else ""
     return f"{len(d.alive)}{wanted} alive, {number(busy)} in hand"
 
 
@@ -223,13 +223,13 @@ def _guard(d: Direction) -> str:
 
 def _limits(d: Direction) -> str:
     limits = []
-    limit = d.orders.byte_limit(d.now)
+    limit = d.controls.byte_limit(d.now)
     if limit:
         limits.append(rate(limit))
-    if d.orders.timetable is not None:
-        limits.append(f"by time: {timetable_text(d.orders.timetable)}")
-    if d.orders.requests_per_second:
-        limits.append(f"{d.orders.requests_per_second} requests/s")
+    if d.controls.timetable is not None:
+        limits.append(f"by time: {timetable_text(d.controls.timetable)}")
+    if d.controls.requests_per_second:
+        limits.append(f"{d.controls.requests_per_second} requests/s")
     return ", ".join(limits) or "none"
 
 
@@ -248,14 +248,14 @@ ROWS: dict[str, Callable[[Direction], str]] = {
     "workers": _of(LEDGER, _workers),
     "waiting": _of(QUEUE, _backlog),
     "catch-up": _catch_up,
-    "oldest": _of(QUEUE, lambda d: duration(d.oldest)),
+    "oldest": _of(QUEUE, lambda d: duration(d.oldest_seconds)),
     "lag of puts": lambda d: _lag(d.puts),
     "lag of deletions": lambda d: _lag(d.deletes),
     "copied / deleted": _done,
     "speed": _speed,
     "uploads": lambda d: f"{number(len(d.uploads))}, {size(sum(d.uploads))}" if d.uploads else "0",
     "echoes": lambda d: number(d.total.get(Outcome.CANCELLED, 0)),
-    "dead letters": _of(QUEUE, lambda d: f"[yellow]{d.dead.total}[/yellow]" if d.dead.total else "0"),
+    "dead letters": _of(QUEUE, lambda d: f"[yellow]{d.dead_letters.total}[/yellow]" if d.dead_letters.total else "0"),
     "held deletions": _of(LEDGER, _held),
     "conflicts": _of(LEDGER, lambda d: number(d.conflicts)),
     "finder": _of(LEDGER, _finder),

@@ -27,7 +27,7 @@ def pending(
     cli = session(invocation, json)
     found = cli.run(operations.pending, partial=True)
     decide = any(key.state in (PendingState.HELD, PendingState.DEAD_LETTER) for d in found for key in d.keys)
-    cli.show(_document(found), lambda: _text(cli, found, limit), Exit.ATTENTION if decide else Exit.DONE)
+    cli.print_result(_document(found), lambda: _text(cli, found, limit), Exit.ATTENTION if decide else Exit.DONE)
 
 
 def _document(found: list[PendingDirection]) -> dict[str, Any]:

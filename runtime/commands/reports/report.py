@@ -46,7 +46,7 @@ def report(
             html.write_text(report_page(found), encoding="utf-8")
         except OSError as e:
             cli.fail(f"--html {html}: {e.strerror}; give a file that can be written", Exit.USAGE)
-    cli.show(document(found), lambda: _text(cli, found), Exit.ATTENTION if found.has_failures else Exit.DONE)
+    cli.print_result(document(found), lambda: _text(cli, found), Exit.ATTENTION if found.has_failures else Exit.DONE)
 
 
 def document(found: PeriodReport) -> dict[str, Any]:

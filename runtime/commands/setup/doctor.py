@@ -39,7 +39,7 @@ def doctor(
     Exit code 3 when something is wrong; warnings alone are 0.
     """
     cli = session(invocation, json)
-    found = cli.guard(lambda: _examine(cli, machine))
+    found = cli.exit_on_error(lambda: _examine(cli, machine))
     wrong = sum(f.verdict.value == "wrong" for f in found)
     warnings = sum(f.verdict.value == "warning" for f in found)
     document = {
@@ -60,7 +60,7 @@ def doctor(
         colour = "red" if wrong else "yellow" if warnings else "green"
         cli.out.print(f"[{colour}]{counted}[/{colour}]")
 
-    cli.show(document, text, Exit.ATTENTION if wrong else Exit.DONE)
+    cli.print_result(document, text, Exit.ATTENTION if wrong else Exit.DONE)
 
 
 def _line(cli: Session, f: CheckResult) -> None:
@@ -81,7 +81,7 @@ def _examine(cli: Session, machine: bool) -> list[CheckResult]:
     opened = {side: AwsAccount(declared) for side, declared in declaration.sides.items()}
     accounts: dict[SideName, Account] = dict(opened)
     if machine:
-        found += examine_machine(cli.where.project)
+        found += examine_machine(cli.location.project)
     try:
         found += asyncio.run(check_setup(declaration, accounts, partition_of))
     finally:
@@ -94,9 +94,9 @@ def _examine(cli: Session, machine: bool) -> list[CheckResult]:
 def _deployed(cli: Session) -> tuple[Pair | None, str]:
     """Return the deployed pair, or why there is none."""
     try:
-        return find_pair(cli.where), ""
+        return find_pair(cli.location), ""
     except PairNotFoundError as e:
-        if cli.where.file is not None:
+        if cli.location.file is not None:
             raise
         return None, str(e).removeprefix("no stack's outputs can be read: ").partition("; ")[0]
 
@@ -105,9 +105,9 @@ def _declaration(cli: Session, pair: Pair | None) -> Declaration:
     """Return what config declares; for a pair file without the program's folder, what the outputs show."""
     from dualsync.runtime.operations.setup.declared import declaration_of, read_declaration
 
-    if cli.where.file is not None and pair is not None:
+    if cli.location.file is not None and pair is not None:
         return declaration_of(pair)
-    return read_declaration(cli.where.project, cli.where.stack_names, cli.where.profiles)
+    return read_declaration(cli.location.project, cli.location.stack_names, cli.location.profiles)
 
 
 def _deployment(cli: Session, pair: Pair | None, missing: str) -> Iterable[CheckResult]:

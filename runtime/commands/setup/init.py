@@ -73,7 +73,7 @@ def init(
             "issuer": issuer_global,
         },
     }
-    cli.guard(lambda: _init(cli, asking, name, given, alarm_email, keep_loser, direction, force))
+    cli.exit_on_error(lambda: _init(cli, asking, name, given, alarm_email, keep_loser, direction, force))
 
 
 def _init(
@@ -89,7 +89,7 @@ def _init(
     from dualsync.runtime.operations.aws.account import partition_of
     from dualsync.runtime.operations.setup import stack_files as operations
 
-    folder = cli.where.project
+    folder = cli.location.project
     if not (folder / "Pulumi.yaml").exists():
         cli.fail(f"{folder}: no Pulumi.yaml there; run this in the program's folder, or give --project DIR", Exit.USAGE)
 
@@ -115,7 +115,7 @@ def _init(
         cli.fail(f"give {', '.join(missing)}, or run it in a terminal, where it asks", Exit.USAGE)
     for side in SideName:
         values = given[side]
-        stack = cli.where.stack_names.get(side, "")
+        stack = cli.location.stack_names.get(side, "")
         if not stack:
             taken = asking and not force and (folder / f"Pulumi.{side}.yaml").exists()
             stack = ask(f"Stack of {side}", "stack", "", f"{pair}-{side}" if taken else str(side))
@@ -123,7 +123,7 @@ def _init(
         values["region"] = ask(f"Region of {side}", "region", values["region"], regions[side])
         values["bucket"] = ask(f"Bucket of {side}", "bucket", values["bucket"])
         values["prefix"] = ask(f"Prefix at {side} (empty: all keys)", "prefix", values["prefix"])
-        profile = cli.where.profiles.get(side) or ask(f"AWS profile of {side}", "profile", "", f"dualsync-{side}")
+        profile = cli.location.profiles.get(side) or ask(f"AWS profile of {side}", "profile", "", f"dualsync-{side}")
         if values["region"].startswith("cn-") and direction.carries(side):
             question = f"Finder image of {side} by digest (empty: later)"
             values["finderImage"] = ask(question, "finderImage", values["finderImage"])
@@ -162,7 +162,7 @@ def _init(
         for step in steps:
             cli.out.print(f"  {escape(step)}")
 
-    cli.show({"files": [str(path) for path in files], "next": list(steps)}, text)
+    cli.print_result({"files": [str(path) for path in files], "next": list(steps)}, text)
 
 
 def _ask(text: str, check: Callable[[str], str], default: str) -> str:

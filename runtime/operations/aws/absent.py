@@ -108,28 +108,28 @@ class UserMetrics:
     def __init__(self, metrics: SideMetrics) -> None:
         self._metrics = metrics
 
-    async def depth(self) -> Depth:
+    async def queue_depth(self) -> Depth:
         return Depth()
 
-    async def dead(self) -> Depth:
+    async def dead_letter_depth(self) -> Depth:
         return Depth()
 
-    async def oldest(self) -> float | None:
+    async def oldest_age(self) -> float | None:
         return None
 
-    async def group(self) -> tuple[int, int] | None:
+    async def group_sizes(self) -> tuple[int, int] | None:
         return None
 
-    async def keys(self) -> Sequence[AccessKey] | None:
-        return await self._metrics.keys()
+    async def access_keys(self) -> Sequence[AccessKey] | None:
+        return await self._metrics.access_keys()
 
     async def delete_key(self, id: str) -> None:
         await self._metrics.delete_key(id)
 
-    async def promise(self) -> ExpectedUser | None:
+    async def expected_user(self) -> ExpectedUser | None:
         return None
 
-    async def sums(self, metrics: Sequence[str], since: float, until: float) -> Mapping[str, float] | None:
+    async def metric_sums(self, metrics: Sequence[str], since: float, until: float) -> Mapping[str, float] | None:
         return {}
 
 

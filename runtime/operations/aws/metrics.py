@@ -32,13 +32,13 @@ class AwsSideMetrics:
         self._client = client
         self._threads = threads
 
-    async def depth(self) -> Depth:
+    async def queue_depth(self) -> Depth:
         return await depth_of(self._client("sqs"), self._stack.settings.queue_url, self._threads)
 
-    async def dead(self) -> Depth:
+    async def dead_letter_depth(self) -> Depth:
         return await depth_of(self._client("sqs"), self._stack.settings.dead_letter_queue_url, self._threads)
 
-    async def oldest(self) -> float | None:
+    async def oldest_age(self) -> float | None:
         name = self._stack.settings.queue_url.rsplit("/", 1)[-1]
         now = datetime.now(UTC)
         answer = await self._try(
@@ -55,7 +55,7 @@ class AwsSideMetrics:
         points: Sequence[Mapping[str, Any]] = answer.get("Datapoints", ()) if answer else ()
         return float(max(points, key=lambda p: p["Timestamp"])["Maximum"]) if points else None
 
-    async def group(self) -> tuple[int, int] | None:
+    async def group_sizes(self) -> tuple[int, int] | None:
         name = self._stack.fact("workerGroup")
         if not name:
             return None
@@ -65,7 +65,7 @@ class AwsSideMetrics:
         group = answer["AutoScalingGroups"][0]
         return group["DesiredCapacity"], sum(i["LifecycleState"] == "InService" for i in group.get("Instances", ()))
 
-    async def keys(self) -> Sequence[AccessKey] | None:
+    async def access_keys(self) -> Sequence[AccessKey] | None:
         if self._stack.fact("roleArn"):
             return ()
         answer = await self._try("iam", "list_access_keys", UserName=self._stack.fact("userName"))
@@ -76,7 +76,7 @@ class AwsSideMetrics:
             for item in answer["AccessKeyMetadata"]
         ]
 
-    async def promise(self) -> ExpectedUser | None:
+    async def expected_user(self) -> ExpectedUser | None:
         answer = await self._try("secretsmanager", "get_secret_value", SecretId=self._stack.settings.peer_secret)
         if not answer:
             return None
@@ -87,7 +87,7 @@ class AwsSideMetrics:
         problem = "" if secret.user_id else "it names no user_id, so that the guard cannot check whose key it is"
         return ExpectedUser(secret.access_key_id, secret.user_id, problem, secret.role_arn)
 
-    async def sums(self, metrics: Sequence[str], since: float, until: float) -> Mapping[str, float] | None:
+    async def metric_sums(self, metrics: Sequence[str], since: float, until: float) -> Mapping[str, float] | None:
         namespace = self._stack.fact("metrics")
         if not namespace:
             return None

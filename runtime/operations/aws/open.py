@@ -64,7 +64,7 @@ async def open_context(pair: Pair) -> OperatorContext:
         sides=sides,
         clock=SystemClock(),
         parallel=LoopParallel(),
-        who=" / ".join(names),
+        operator_arns=" / ".join(names),
         unreachable=unreachable,
         notes=pair.notes,
     )
@@ -122,7 +122,7 @@ async def _open(stack: Stack) -> tuple[Side, str]:
         name=SideName(stack.side),
         settings=settings,
         bucket=S3Bucket(s3, settings.local_bucket, settings.local_prefix, path_style=path_style, options=options),
-        whole=S3Bucket(s3, settings.local_bucket, path_style=path_style, options=options),
+        whole_bucket=S3Bucket(s3, settings.local_bucket, path_style=path_style, options=options),
         ledger=DynamoLedger(
             network.caller("dynamodb", endpoint), settings.ledger_table, tombstone_days=settings.tombstone_days
         ),

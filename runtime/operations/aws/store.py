@@ -91,7 +91,7 @@ class S3Store:
         self._prefix = prefix
         self._threads = threads
 
-    async def versioned(self) -> bool:
+    async def keeps_versions(self) -> bool:
         answer = await self._ask("get_bucket_versioning", "")
         return bool(answer.get("Status") == "Enabled")
 
@@ -112,7 +112,7 @@ class S3Store:
         ]
         return sorted(found, key=lambda v: (v.latest, v.modified), reverse=True)[:limit]
 
-    async def gone(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[DeletedObject]]:
+    async def deleted_objects(self, prefix: str, since: float, until: float) -> AsyncIterator[Sequence[DeletedObject]]:
         position: dict[str, str] = {}
         rest: dict[str, list[Any]] = {}
         while True:
@@ -149,7 +149,9 @@ class S3Store:
             size=newest.get("Size", 0),
         )
 
-    async def write_again(self, source: str, etag: str, target: str, *, version_id: str = "", over: str = "") -> str:
+    async def rewrite_as_user(
+        self, source: str, etag: str, target: str, *, version_id: str = "", over: str = ""
+    ) -> str:
         found = await self._objects.head(source, version_id)
         if found is None or found.etag != etag:
             raise PreconditionFailedError(f"{source!r} is another version by now")

@@ -111,7 +111,7 @@ async def _outside(sides: tuple[Side, Side], whole: str, *, only_if_there: bool 
     there = [
         side
         for side in sides
-        if not whole.startswith(side.settings.local_prefix) and await side.whole.head(whole) is not None
+        if not whole.startswith(side.settings.local_prefix) and await side.whole_bucket.head(whole) is not None
     ]
     if only_if_there and not there:
         return ""

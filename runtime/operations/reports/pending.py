@@ -96,7 +96,7 @@ async def _direction(side: Side, now: float) -> PendingDirection:
 
 async def _depth(side: Side) -> Depth | None:
     try:
-        return await side.metrics.depth()
+        return await side.metrics.queue_depth()
     except DualSyncError:
         return None
 

@@ -92,7 +92,7 @@ async def report(context: OperatorContext, since: float, until: float) -> Period
 
 async def _direction_report(side: Side, since: float, until: float) -> DirectionReport:
     sums, failed, skipped = await asyncio.gather(
-        side.metrics.sums(list(COUNTED_METRICS.values()), since, until),
+        side.metrics.metric_sums(list(COUNTED_METRICS.values()), since, until),
         side.history.outcomes([Outcome.FAILED, Outcome.BURIED], since, until, MAX_LOG_LINES),
         side.history.outcomes([Outcome.SKIPPED], since, until, MAX_LOG_LINES),
     )

@@ -16,7 +16,7 @@ from dualsync.runtime.model.key_filter import EVERYTHING, KeyFilter
 from dualsync.runtime.operations.verify.bucket_lister import BucketLister, Item, ObjectFacts
 
 AT_ONCE = 32
-"""Objects looked at more closely at a time."""
+"""Objects compared beyond the listing at a time."""
 
 
 class Kind(StrEnum):
@@ -66,7 +66,7 @@ class ComparisonDepth:
     read_limit: int = 100 << 30
     """Bytes that are read of a side at most; what would be more is reported as `UNSURE`."""
 
-    def wants(self, key: str) -> bool:
+    def is_sampled(self, key: str) -> bool:
         """Return True if this key is in the sample; the answer for a key never changes."""
         if self.sample >= 100:
             return True
@@ -74,7 +74,7 @@ class ComparisonDepth:
         return number < self.sample / 100 * 2**32
 
     @property
-    def closer(self) -> bool:
+    def exceeds_listing(self) -> bool:
         """Whether objects with equal listings are compared beyond them."""
         return self.metadata or self.tags or self.content is Content.ALL
 
@@ -117,8 +117,8 @@ class ComparisonCounts:
     """Their size at `global`, in bytes."""
     equal: int = 0
     """Keys that are equal."""
-    looked: int = 0
-    """Keys looked at beyond the listing."""
+    checked_closely: int = 0
+    """Keys compared beyond the listing."""
     read_bytes: int = 0
     """Bytes of content read from both sides."""
     prefixes: dict[str, int] = field(default_factory=dict)
@@ -236,10 +236,10 @@ class Comparison:
     def _needs_closer_check(self, pair: Pair) -> bool:
         if pair.cn is not None and pair.global_ is not None and pair.cn.etag != pair.global_.etag:
             return True
-        return self._depth.closer and self._depth.wants(pair.key)
+        return self._depth.exceeds_listing and self._depth.is_sampled(pair.key)
 
     async def _check_closely(self, pair: Pair) -> Difference | None:
-        self.seen.looked += 1
+        self.seen.checked_closely += 1
         try:
             difference = await self._closely(pair)
         except DualSyncError as e:
@@ -250,7 +250,7 @@ class Comparison:
     async def _closely(self, pair: Pair) -> Difference | None:
         a, b = pair.cn, pair.global_
         assert a is not None and b is not None  # noqa: S101, PT018 - by_listing took the others
-        depth, sampled = self._depth, self._depth.wants(pair.key)
+        depth, sampled = self._depth, self._depth.is_sampled(pair.key)
         facts = await asyncio.gather(self._cn.facts(pair.key), self._global.facts(pair.key))
         if None in facts or facts[0].etag != a.etag or facts[1].etag != b.etag:  # type: ignore[union-attr]
             return Difference(pair, Kind.UNSURE, "changed while it was compared")

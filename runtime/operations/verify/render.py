@@ -116,7 +116,7 @@ def _coverage_text(report: Report) -> str:
     parts = ["keys, sizes, ETags"]
     parts.append({"never": "no content", "unsure": "content where these can't tell", "all": "content"}[depth.content])
     parts += ["metadata"] * depth.metadata + ["tags"] * depth.tags
-    sample = f" ({depth.sample:g} % of the keys)" if depth.closer and depth.sample < 100 else ""
+    sample = f" ({depth.sample:g} % of the keys)" if depth.exceeds_listing and depth.sample < 100 else ""
     return ", ".join(parts) + sample
 
 

@@ -128,7 +128,7 @@ class Report:
         if len(self.named) < MAX_NAMED_DIFFERENCES:
             self.named.append(explained)
 
-    def mark(self, now: float, seen: ComparisonCounts) -> None:
+    def add_progress_point(self, now: float, seen: ComparisonCounts) -> None:
         """Add a point of the progress; drop every second one when there are many."""
         self.seen = seen
         self.progress.append((now - self.started, max(seen.cn, seen.global_)))
@@ -172,7 +172,12 @@ class Report:
             },
             "same": self.same,
             "verdict": self.verdict,
-            "keys": {"cn": seen.cn, "global": seen.global_, "equal": seen.equal, "looked_at_closely": seen.looked},
+            "keys": {
+                "cn": seen.cn,
+                "global": seen.global_,
+                "equal": seen.equal,
+                "looked_at_closely": seen.checked_closely,
+            },
             "bytes": {"cn": seen.cn_bytes, "global": seen.global_bytes, "read": seen.read_bytes},
             "faults": self.faults,
             "differences": self.differences,

@@ -51,7 +51,7 @@ async def verify(
     )
 
     def note(seen: ComparisonCounts) -> None:
-        report.mark(context.clock.now(), seen)
+        report.add_progress_point(context.clock.now(), seen)
         on_progress(seen)
 
     comparison = Comparison(cn.lister, global_.lister, depth, prefix, [await side.scope() for side in context.carriers])
@@ -62,7 +62,7 @@ async def verify(
                 if each is not None:
                     each(explained.data)
     report.finished = context.clock.now()
-    report.mark(report.finished, comparison.seen)
+    report.add_progress_point(report.finished, comparison.seen)
     return report
 
 

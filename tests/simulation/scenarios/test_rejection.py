@@ -38,9 +38,11 @@ class Prefixed(FakeUserStore):
         super().__init__(store)
         self._prefix = prefix
 
-    async def write_again(self, source: str, etag: str, target: str, *, version_id: str = "", over: str = "") -> str:
+    async def rewrite_as_user(
+        self, source: str, etag: str, target: str, *, version_id: str = "", over: str = ""
+    ) -> str:
         names = (self._prefix + source, etag, self._prefix + target)
-        return await super().write_again(*names, version_id=version_id, over=over)
+        return await super().rewrite_as_user(*names, version_id=version_id, over=over)
 
 
 def context(stage: Stage) -> OperatorContext:
@@ -59,11 +61,13 @@ def context(stage: Stage) -> OperatorContext:
             metrics=missing,
             history=missing,
             lister=missing,
-            whole=missing,
+            whole_bucket=missing,
         )
         for name in SideName
     }
-    return OperatorContext(pair="p", sides=sides, clock=FakeClock(world.time), who="arn:ann", parallel=Serial())
+    return OperatorContext(
+        pair="p", sides=sides, clock=FakeClock(world.time), operator_arns="arn:ann", parallel=Serial()
+    )
 
 
 def play(stage: Stage, side: str, *lines: str) -> None:

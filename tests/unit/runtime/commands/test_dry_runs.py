@@ -170,7 +170,7 @@ def test_rotation_deletes_an_unknown_second_key_first(monkeypatch: pytest.Monkey
     monkeypatch.setattr(keys, "present_version", lambda project, stack: 4)
     monkeypatch.setattr(keys, "run_commands", lambda project, steps: ran.extend(steps))
     operator.call("rotate-key", "cn", "--run", "--yes", "--timeout", "0")
-    assert [key.id for key in asyncio.run(operator.cn.metrics.keys()) or ()] == ["AKIA1"]
+    assert [key.id for key in asyncio.run(operator.cn.metrics.access_keys()) or ()] == ["AKIA1"]
     assert [step[1] for step in ran] == ["refresh", "config", "up"]
 
 
@@ -181,5 +181,5 @@ def test_rotation_under_way_deletes_no_key(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(keys, "run_commands", lambda project, steps: ran.extend(steps))
     assert operator.call("rotate-key", "cn", "--json").data["phase"] == "rotating"
     operator.call("rotate-key", "cn", "--run", "--yes", "--timeout", "0")
-    assert len(asyncio.run(operator.cn.metrics.keys()) or ()) == 2
+    assert len(asyncio.run(operator.cn.metrics.access_keys()) or ()) == 2
     assert [step[1] for step in ran] == ["up"]

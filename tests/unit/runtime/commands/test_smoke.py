@@ -88,4 +88,4 @@ def test_store_that_ignores_conditions_is_reported() -> None:
     bucket.put = put  # type: ignore[method-assign]
     found = asyncio.run(run_round_trip(at.context(), at.cn, at.global_, 5))
     assert found.error.startswith("the store of global does not enforce conditions (PutObject with If-None-Match was")
-    assert not found.fine
+    assert not found.succeeded

@@ -83,7 +83,7 @@ def test_server_keeps_the_last_status_on_failed_calls(monkeypatch: pytest.Monkey
         printed.append(text)
         listening.set()
 
-    monkeypatch.setattr(Session, "say", say)
+    monkeypatch.setattr(Session, "print_progress", say)
     calls = 0
     real = read_status
     answered = asyncio.Event()

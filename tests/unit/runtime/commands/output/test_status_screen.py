@@ -203,7 +203,7 @@ def test_live_screen_keeps_the_last_values_on_failed_calls(monkeypatch: pytest.M
             raise UnavailableError("sqs GetQueueAttributes: no answer")
         return depths[0]
 
-    monkeypatch.setattr(queue, "depth", depth)
+    monkeypatch.setattr(queue, "queue_depth", depth)
 
     def lose() -> None:
         depths.clear()

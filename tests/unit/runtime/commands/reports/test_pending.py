@@ -96,7 +96,7 @@ def test_messages_without_a_key_are_counted() -> None:
     async def depth() -> Depth:
         return Depth(visible=3, in_flight=2, delayed=1)
 
-    metrics.depth = depth
+    metrics.queue_depth = depth
     assert "cn->global: 0 keys known; messages in the queue: 6" in operator.call("pending").out
     assert operator.call("pending", "--json").data["directions"][0]["messages"] == 6
 
@@ -113,7 +113,7 @@ def test_unreadable_sources_are_named() -> None:
     async def denied(*_: Any) -> Any:
         raise AccessDeniedError("sqs:ReceiveMessage is denied")
 
-    dead.hold, metrics.depth = denied, denied
+    dead.hold, metrics.queue_depth = denied, denied
     text = " ".join(operator.call("pending").out.split())
     assert "cn->global: not listed: dead letters: sqs:ReceiveMessage is denied" in text
     assert "cn->global: not listed: postponed keys: the logs are not visible to you" in text
