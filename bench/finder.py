@@ -101,7 +101,7 @@ def _counts(url: str) -> Counter[str]:
 def _ledger(stage: Stage, keys: int) -> None:
     """Create a ledger of buckets that a finder has compared before, with its checkpoints."""
     stage.fresh()
-    ledger = DynamoLedger(stage.network.caller("dynamodb", stage.url("dynamodb")), TABLE)
+    ledger = DynamoLedger(stage.network.client("dynamodb", stage.url("dynamodb")), TABLE)
     points = [key(keys * n // POINTS) for n in range(1, POINTS)]
 
     async def write() -> None:

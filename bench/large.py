@@ -216,7 +216,7 @@ def _rclone(stage: Stage, size: int) -> Measured | None:
 
 def _main(url: str, size: str, start: str, what: str, name: str, key: str) -> None:
     """Begin at `start` of the machine's clock and print the end time, so that Python's start does not count."""
-    caller, path_style = Network("us-east-1", FixedCredentials(Credential(KEY, SECRET))).s3(name, url)
+    caller, path_style = Network("us-east-1", FixedCredentials(Credential(KEY, SECRET))).bucket_client(name, url)
     bucket = S3Bucket(caller, name, path_style=path_style)
     time.sleep(max(0.0, float(start) - time.monotonic()))
     asyncio.run(read(bucket, key) if what == "read" else write(bucket, key, int(size)))

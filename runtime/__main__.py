@@ -58,12 +58,12 @@ def run(role: str, settings: Settings, content_bytes: int | None, *, supervised:
 
         return asyncio.run(run_workers(["-m", "dualsync.runtime"], os.environ))
     if role == "finder":
-        from dualsync.runtime.app.finder import find
+        from dualsync.runtime.app.finder import run_finder
 
-        return asyncio.run(find(settings))
-    from dualsync.runtime.app.worker import work
+        return asyncio.run(run_finder(settings))
+    from dualsync.runtime.app.worker import run_worker
 
-    asyncio.run(work(settings, content_bytes, supervised=supervised))
+    asyncio.run(run_worker(settings, content_bytes, supervised=supervised))
     return 0
 
 

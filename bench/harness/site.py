@@ -109,17 +109,17 @@ class Site:
         return Measured(objects, done.seconds, done.usage.cpu, done.usage.rss, self.servers_cpu() - before)
 
     def bucket(self, name: str) -> S3Bucket:
-        caller, path_style = self.network.s3(name, self.url("s3"))
+        caller, path_style = self.network.bucket_client(name, self.url("s3"))
         return S3Bucket(caller, name, path_style=path_style)
 
     def direct(self, name: str) -> S3Bucket:
         """Return a client of a bucket without proxies."""
-        caller, path_style = self.network.s3(name, self._direct)
+        caller, path_style = self.network.bucket_client(name, self._direct)
         return S3Bucket(caller, name, path_style=path_style)
 
     def peer(self) -> S3Bucket:
         """Return the address of the target for the worker."""
-        caller, path_style = self.network.s3(TARGET, self.url("peer"))
+        caller, path_style = self.network.bucket_client(TARGET, self.url("peer"))
         return S3Bucket(caller, TARGET, path_style=path_style)
 
     @contextlib.contextmanager
@@ -133,7 +133,7 @@ class Site:
             self.ports["peer"] = before
 
     def queue(self) -> SqsQueue:
-        return SqsQueue(self.network.caller("sqs", self.url("sqs")), self.queue_url("work"), self.queue_url("dead"))
+        return SqsQueue(self.network.client("sqs", self.url("sqs")), self.queue_url("work"), self.queue_url("dead"))
 
     def queue_url(self, name: str) -> str:
         return f"{self.url('sqs')}/000000000000/{name}-{self._run}"
@@ -148,11 +148,11 @@ class Site:
     async def renew(self) -> None:
         """Do the same as `fresh` inside a running event loop."""
         self._run += 1
-        s3, _ = self.network.s3(SOURCE, self.url("s3"))
+        s3, _ = self.network.bucket_client(SOURCE, self.url("s3"))
         for name in (SOURCE, TARGET):
             with contextlib.suppress(ServiceError):
                 await s3.call("CreateBucket", name, "PUT", f"/{name}")
-        sqs, dynamodb = (self.network.caller(name, self.url(name)) for name in ("sqs", "dynamodb"))
+        sqs, dynamodb = (self.network.client(name, self.url(name)) for name in ("sqs", "dynamodb"))
         for name in ("work", "dead"):
             given = {"QueueName": f"{name}-{self._run}", "Attributes": {"VisibilityTimeout": "900"}}
             await ask(sqs, "CreateQueue", "AmazonSQS", given)

@@ -94,7 +94,7 @@ class Stage(Site):
         names += ["ApproximateNumberOfMessagesDelayed"] * delayed
         given = {"QueueUrl": f"{self._watched}/000000000000/work-{self._run}", "AttributeNames": names}
         # Not through a proxy, which would count this request as the worker's.
-        answer = await ask(self.network.caller("sqs", self._watched), "GetQueueAttributes", "AmazonSQS", given)
+        answer = await ask(self.network.client("sqs", self._watched), "GetQueueAttributes", "AmazonSQS", given)
         return sum(int(answer["Attributes"][name]) for name in names)
 
     def settings(self) -> Settings:

@@ -35,7 +35,7 @@ SPARE = 2
 
 
 @dataclass(frozen=True, slots=True)
-class LocalEdges:
+class LocalServices:
     """This side's own services, all with the machine's own credential."""
 
     bucket: S3Bucket
@@ -69,32 +69,32 @@ class LocalEdges:
     """Memory for objects' contents, shared by both buckets."""
 
 
-def local_edges(settings: Settings, content_bytes: int = BUDGET_BYTES) -> LocalEdges:
+def build_local_services(settings: Settings, content_bytes: int = BUDGET_BYTES) -> LocalServices:
     """Build this side's clients. `content_bytes` bounds the memory for objects' contents.
 
     Services' endpoints come from the AWS SDK's own variables, S3's from `local_endpoint`.
     """
     network = Network(settings.local_region)
     admission = Admission(content_bytes)
-    s3, path_style = network.s3(settings.local_bucket, settings.local_endpoint)
+    s3, path_style = network.bucket_client(settings.local_bucket, settings.local_endpoint)
     options = local_options(settings)
 
     def bucket(prefix: str) -> S3Bucket:
         return S3Bucket(s3, settings.local_bucket, prefix, path_style=path_style, admission=admission, options=options)
 
-    return LocalEdges(
+    return LocalServices(
         bucket=bucket(settings.local_prefix),
         whole_bucket=bucket(""),
         queue=SqsQueue(
-            network.caller("sqs"),
+            network.client("sqs"),
             settings.queue_url,
             settings.dead_letter_queue_url,
             visibility_seconds=settings.visibility_seconds,
         ),
-        ledger=DynamoLedger(network.caller("dynamodb"), settings.ledger_table, tombstone_days=settings.tombstone_days),
-        secrets=PeerSecrets(network.caller("secretsmanager"), settings.peer_secret),
-        identity=StsIdentity(network.caller("sts")),
-        keys=KmsKeys(network.caller("kms"), settings.token_key, settings.message_key),
+        ledger=DynamoLedger(network.client("dynamodb"), settings.ledger_table, tombstone_days=settings.tombstone_days),
+        secrets=PeerSecrets(network.client("secretsmanager"), settings.peer_secret),
+        identity=StsIdentity(network.client("sts")),
+        keys=KmsKeys(network.client("kms"), settings.token_key, settings.message_key),
         clock=SystemClock(),
         parallel=LoopParallel(),
         admission=admission,
@@ -104,10 +104,10 @@ def local_edges(settings: Settings, content_bytes: int = BUDGET_BYTES) -> LocalE
 def remote_bucket(settings: Settings, credentials: Credentials, admission: Admission | None = None) -> S3Bucket:
     """Build the client of the peer's bucket.
 
-    Pass the `admission` of `local_edges`, so that one bound holds for both buckets.
+    Pass the `admission` of `build_local_services`, so that one bound holds for both buckets.
     """
     network = Network(settings.remote_region, credentials)
-    s3, path_style = network.s3(settings.remote_bucket, settings.remote_endpoint, spare=SPARE)
+    s3, path_style = network.bucket_client(settings.remote_bucket, settings.remote_endpoint, spare=SPARE)
     return S3Bucket(
         s3,
         settings.remote_bucket,
@@ -171,7 +171,7 @@ class PeerAccess:
         if not s.token_issuer:
             raise CredentialRejectedError("the peer's secret names a role, and this stack expects a user's key")
         if self._sessions is None or self._sessions.role_arn != secret.role_arn:
-            sts = Network(s.remote_region, NoCredentials()).caller("sts", s.remote_sts_endpoint)
+            sts = Network(s.remote_region, NoCredentials()).client("sts", s.remote_sts_endpoint)
             name = token_subject(s.pair, s.side)
             self._sessions = RoleCredentials(sts, secret.role_arn, name, self._token)
         return self._sessions
@@ -201,11 +201,11 @@ class BucketCheck:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._here, self._here_by_path = Network(settings.local_region).s3(
+        self._here, self._here_by_path = Network(settings.local_region).bucket_client(
             settings.local_bucket, settings.local_endpoint
         )
         network = Network(settings.remote_region, NO_KEY)
-        self._there, self._there_by_path = network.s3(settings.remote_bucket, settings.remote_endpoint)
+        self._there, self._there_by_path = network.bucket_client(settings.remote_bucket, settings.remote_endpoint)
 
     async def problem(self, credentials: Credentials) -> str:
         """Return what is wrong with either bucket, read with this key; empty for nothing. Raises `RetryableError`."""
@@ -227,13 +227,13 @@ class PeerCredential:
     continue with the key that was read last.
     """
 
-    def __init__(self, settings: Settings, edges: LocalEdges) -> None:
+    def __init__(self, settings: Settings, services: LocalServices) -> None:
         self._settings = settings
-        self._edges = edges
-        self._access = PeerAccess(settings, edges.keys)
+        self._services = services
+        self._access = PeerAccess(settings, services.keys)
         self._secret: PeerSecret | None = None
         self._message_secret = ""
-        self._sts = Network(settings.remote_region, NO_KEY).caller("sts", settings.remote_sts_endpoint)
+        self._sts = Network(settings.remote_region, NO_KEY).client("sts", settings.remote_sts_endpoint)
         self._buckets = BucketCheck(settings)
         self.user_id = ""
         """Id of the user or role whose credential is in use, as the guard has verified it."""
@@ -241,11 +241,11 @@ class PeerCredential:
         """ARN of the same user or session, by which S3 names the initiator of an upload."""
         self.authenticator = Authenticator(settings.queue_url)
         """Signs this side's messages with a key derived from the secret in use, or by KMS if the peer is a role."""
-        self.bucket: S3Bucket = remote_bucket(settings, NO_KEY, edges.admission)
+        self.bucket: S3Bucket = remote_bucket(settings, NO_KEY, services.admission)
 
     async def expected_user_id(self) -> str | None:
         """Read the secret and return its `user_id`; None while there is no secret."""
-        self._secret = await self._edges.secrets.read()
+        self._secret = await self._services.secrets.read()
         return None if self._secret is None else self._secret.user_id
 
     async def actual_user_id(self) -> str:
@@ -263,7 +263,7 @@ class PeerCredential:
         if self._secret is None:
             return ""
         wrong = await self._buckets.problem(self._access.credentials(self._secret))
-        return wrong or await check_buckets(self._edges.ledger, self._settings, self._edges.clock)
+        return wrong or await check_buckets(self._services.ledger, self._settings, self._services.clock)
 
     async def use(self) -> None:
         """Use this key for the peer's bucket from now on."""
@@ -273,14 +273,14 @@ class PeerCredential:
             self.user_id = self._secret.user_id
 
 
-def build_copier(settings: Settings, edges: LocalEdges) -> Copier:
+def build_copier(settings: Settings, services: LocalServices) -> Copier:
     """Build the copier that the settings describe."""
     return Copier(
         threshold=settings.multipart_threshold,
         part_size=settings.part_size,
-        parallel=edges.parallel,
-        ledger=edges.ledger,
-        clock=edges.clock,
+        parallel=services.parallel,
+        ledger=services.ledger,
+        clock=services.clock,
         include_metadata=settings.include_metadata,
         keep_class=settings.keep_class,
         giant=settings.giant_threshold,

@@ -10,7 +10,7 @@ import sys
 
 from dualsync.runtime.app.resources import log_resources
 from dualsync.runtime.app.supervisor import end_with_parent
-from dualsync.runtime.app.wiring import LocalEdges, PeerCredential, build_copier, local_edges, process_name
+from dualsync.runtime.app.wiring import LocalServices, PeerCredential, build_copier, build_local_services, process_name
 from dualsync.runtime.aws.http.body_memory import BUDGET_BYTES
 from dualsync.runtime.errors import CredentialRejectedError, UnavailableError
 from dualsync.runtime.log import JsonLog, State
@@ -37,7 +37,7 @@ OWN_ROLE_PAUSES = (1, 2, 4, 8, 16)
 """Seconds between the tries to read this worker's own identity."""
 
 
-async def work(settings: Settings, content_bytes: int | None = None, *, supervised: bool = False) -> None:
+async def run_worker(settings: Settings, content_bytes: int | None = None, *, supervised: bool = False) -> None:
     """Run a worker until SIGTERM or SIGINT, then drain. Raises `FatalError` for what only an operator can fix.
 
     Args:
@@ -45,25 +45,25 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
         content_bytes: Most bytes of objects' contents in memory; None for `BUDGET_BYTES`.
         supervised: Standard input is a pipe of a supervisor; the process ends with it.
     """
-    edges = local_edges(settings, content_bytes or BUDGET_BYTES)
+    services = build_local_services(settings, content_bytes or BUDGET_BYTES)
     plain = JsonLog(sys.stdout, settings.log_level, pair=settings.pair, side=settings.side)
     # Once, so that an operator sees what a machine really runs with; no setting is a secret.
     plain.line("INFO", "started", settings=settings.to_environment())
-    log = HeartbeatLog(plain, edges.clock, process_name())
-    credential = PeerCredential(settings, edges)
+    log = HeartbeatLog(plain, services.clock, process_name())
+    credential = PeerCredential(settings, services)
     health = ServiceHealth()
-    throttle = Throttle(edges.clock)
-    controls = ControlsWatcher(edges.ledger, edges.clock, plain, throttle)
-    listed = PrefixListWatcher(PrefixList(edges.whole_bucket, settings.prefix_list_file), edges.clock, plain)
+    throttle = Throttle(services.clock)
+    controls = ControlsWatcher(services.ledger, services.clock, plain, throttle)
+    listed = PrefixListWatcher(PrefixList(services.whole_bucket, settings.prefix_list_file), services.clock, plain)
     context = SyncContext(
         settings=settings,
-        clock=edges.clock,
-        local=edges.bucket,
+        clock=services.clock,
+        local=services.bucket,
         remote=ThrottledBucket(credential.bucket, throttle),
-        ledger=edges.ledger,
-        queue=edges.queue,
-        copier=build_copier(settings, edges),
-        principals=Principals(frozenset(settings.own_user_ids), await _own_role(edges)),
+        ledger=services.ledger,
+        queue=services.queue,
+        copier=build_copier(settings, services),
+        principals=Principals(frozenset(settings.own_user_ids), await _own_role(services)),
         authenticator=credential.authenticator,
         log=log,
     )
@@ -71,7 +71,7 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
     connected = asyncio.Event()
 
     async def connect() -> bool:
-        ready = await wait_for_peer(credential, edges.clock, log) is GuardStatus.READY
+        ready = await wait_for_peer(credential, services.clock, log) is GuardStatus.READY
         log.guard = credential.user_id
         if ready:
             connected.set()
@@ -82,8 +82,8 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
     async def check_conditional_writes() -> None:
         # Not before the guard has found that these are the right buckets. A one-way source is only read.
         await connected.wait()
-        local = {} if settings.direction.one_way else {"local": edges.bucket}
-        await warn_of_ignored_conditions({"remote": credential.bucket, **local}, edges.clock, log)
+        local = {} if settings.direction.one_way else {"local": services.bucket}
+        await warn_of_ignored_conditions({"remote": credential.bucket, **local}, services.clock, log)
 
     handler = MessageHandler(
         context,
@@ -94,12 +94,14 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
         on_event=log.record_event,
     )
     consumer = Consumer(
-        queue=edges.queue,
-        clock=edges.clock,
+        queue=services.queue,
+        clock=services.clock,
         log=log,
         process=handler.process,
         connect=connect,
-        circuit=CircuitBreaker(health, lambda: probe(edges.bucket, credential.bucket, edges.ledger), edges.clock, log),
+        circuit=CircuitBreaker(
+            health, lambda: probe(services.bucket, credential.bucket, services.ledger), services.clock, log
+        ),
         health=health,
         concurrency=settings.worker_concurrency,
         visibility_seconds=settings.visibility_seconds,
@@ -110,15 +112,15 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
     asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, log_resources, plain)
     # Workers that share the direction's limits count each other by their records: write this one's before the first
     # share is taken.
-    await log.write(edges.ledger)
+    await log.write(services.ledger)
     await asyncio.gather(controls.poll(), listed.poll())
     beside = [
         asyncio.create_task(controls.watch()),
         asyncio.create_task(listed.watch()),
-        asyncio.create_task(log.beat(edges.ledger, lambda: consumer.in_flight)),
-        asyncio.create_task(feed_watchdog(os.environ, edges.clock)),
+        asyncio.create_task(log.beat(services.ledger, lambda: consumer.in_flight)),
+        asyncio.create_task(feed_watchdog(os.environ, services.clock)),
         asyncio.create_task(check_conditional_writes()),
-        asyncio.create_task(watch_stores({"local": edges.bucket, "remote": credential.bucket}, edges.clock, log)),
+        asyncio.create_task(watch_stores({"local": services.bucket, "remote": credential.bucket}, services.clock, log)),
     ]
     if supervised:
         # Without its supervisor nothing would stop this process at the end. What it has in hand comes back by itself.
@@ -131,14 +133,14 @@ async def work(settings: Settings, content_bytes: int | None = None, *, supervis
         for task in beside:
             task.cancel()
         await asyncio.gather(*beside, return_exceptions=True)
-        await log.write_last(edges.ledger, sys.exception())
+        await log.write_last(services.ledger, sys.exception())
 
 
-async def _own_role(edges: LocalEdges) -> str:
+async def _own_role(services: LocalServices) -> str:
     """Return the id by which events of the local bucket name this worker's own writes."""
     for pause in OWN_ROLE_PAUSES:
         try:
-            return (await edges.identity.user_id()).split(":", 1)[0]
+            return (await services.identity.user_id()).split(":", 1)[0]
         except (UnavailableError, CredentialRejectedError):
-            await edges.clock.sleep(pause)
-    return (await edges.identity.user_id()).split(":", 1)[0]
+            await services.clock.sleep(pause)
+    return (await services.identity.user_id()).split(":", 1)[0]

@@ -155,14 +155,14 @@ class MachineCredentials(ExpiringCredentials):
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="credentials")
 
     async def _next(self) -> tuple[Credential | None, float, float]:
-        found, expires = await asyncio.get_running_loop().run_in_executor(self._thread, _ask, self._session)
+        found, expires = await asyncio.get_running_loop().run_in_executor(self._thread, _sdk_credential, self._session)
         return found, expires, self._clock() + REFRESH_SECONDS
 
     def _failure(self, error: Exception) -> str:
         return f"this machine's credential: {type(error).__name__}"
 
 
-def _ask(session: Session) -> tuple[Credential | None, float]:
+def _sdk_credential(session: Session) -> tuple[Credential | None, float]:
     """Return the key that the SDK finds, and when it expires in seconds since the epoch."""
     found = session.get_credentials()
     frozen = found.get_frozen_credentials() if found else None

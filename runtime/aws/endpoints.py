@@ -75,12 +75,12 @@ class Network:
         self._clients: list[ServiceClient] = []
         self.credentials = credentials or MachineCredentials(self._session)
 
-    def caller(self, service: str, endpoint: str = "") -> ServiceClient:
+    def client(self, service: str, endpoint: str = "") -> ServiceClient:
         """Return a client of a service named as in signatures (`sqs`, `dynamodb`, `sts`, `secretsmanager`)."""
         url = endpoint or self._configured(service) or f"https://{self._hostname(service)}"
         return self._client(service, Endpoint.from_url(url))
 
-    def s3(self, bucket: str, endpoint: str = "", *, spare: int = 0) -> tuple[ServiceClient, bool]:
+    def bucket_client(self, bucket: str, endpoint: str = "", *, spare: int = 0) -> tuple[ServiceClient, bool]:
         """Return a client for one bucket, and whether the bucket's name goes into the path.
 
         It does at given endpoints, and where its dots would not fit the certificate.

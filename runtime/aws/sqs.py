@@ -80,7 +80,7 @@ class SqsQueue:
         self._clock = clock or SystemClock()
         self._visibility = math.inf if visibility_seconds is None else float(visibility_seconds)
         self._hidden = {} if visibility_seconds is None else {"VisibilityTimeout": visibility_seconds}
-        self._acknowledge: RequestBatcher[str, None] = RequestBatcher(self._delete_together, BATCH, BATCHING_SECONDS)
+        self._acknowledge: RequestBatcher[str, None] = RequestBatcher(self._delete_batch, BATCH, BATCHING_SECONDS)
 
     async def receive(self, limit: int, wait_seconds: int) -> Sequence[SqsMessage]:
         # When SQS hid a message is not in its answer: at the earliest when it was asked. So a poll is much shorter.
@@ -101,9 +101,9 @@ class SqsQueue:
             await self._acknowledge(messages[0].handle)
             return
         handles = [message.handle for message in messages]
-        await asyncio.gather(*(self._delete_together(handles[at : at + BATCH]) for at in range(0, len(handles), BATCH)))
+        await asyncio.gather(*(self._delete_batch(handles[at : at + BATCH]) for at in range(0, len(handles), BATCH)))
 
-    async def _delete_together(self, handles: Sequence[str]) -> Sequence[None]:
+    async def _delete_batch(self, handles: Sequence[str]) -> Sequence[None]:
         await self._batch("DeleteMessageBatch", self._url, [{"ReceiptHandle": handle} for handle in handles])
         return [None] * len(handles)
 
@@ -115,13 +115,13 @@ class SqsQueue:
         """
         batches = [messages[at : at + BATCH] for at in range(0, len(messages), BATCH)]
         results = await asyncio.gather(
-            *(self._extend_together(batch, seconds) for batch in batches), return_exceptions=True
+            *(self._extend_batch(batch, seconds) for batch in batches), return_exceptions=True
         )
         for result in results:
             if isinstance(result, BaseException):
                 raise result
 
-    async def _extend_together(self, messages: Sequence[Message], seconds: int) -> None:
+    async def _extend_batch(self, messages: Sequence[Message], seconds: int) -> None:
         asked = self._clock.monotonic()
         entries = [{"ReceiptHandle": message.handle, "VisibilityTimeout": seconds} for message in messages]
         spent = await self._batch("ChangeMessageVisibilityBatch", self._url, entries)

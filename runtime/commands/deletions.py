@@ -193,8 +193,8 @@ def _survey_deletions(
         with show_count(cli, "comparing") as on_progress:
             async for batch in operations.pending_deletions(context, prefix):
                 for d in batch:
-                    if d.gone.name in names:
-                        where = (d.kept.name, d.kept.settings.local_bucket)
+                    if d.deleted_side.name in names:
+                        where = (d.remaining_side.name, d.remaining_side.settings.local_bucket)
                         surveys.setdefault(where, _Survey()).add([(d.key, d.size)])
                 on_progress(len(batch))
         return surveys, {name: await context.sides[name].store.keeps_versions() for name, _ in surveys}
@@ -361,8 +361,8 @@ def _held(hold: HeldDeletions) -> dict[str, Any]:
 def _data(deletion: PendingDeletion) -> dict[str, Any]:
     return {
         "key": deletion.key,
-        "gone_at": str(deletion.gone.name),
-        "kept_at": str(deletion.kept.name),
+        "gone_at": str(deletion.deleted_side.name),
+        "kept_at": str(deletion.remaining_side.name),
         "etag": deletion.etag,
         "size": deletion.size,
         "modified": deletion.modified,
@@ -374,11 +374,11 @@ def _table(cli: Session, held: list[HeldDeletions], found: list[PendingDeletion]
         table = Table("key", "gone at", "still at", "size", "written", box=None, pad_edge=False)
         table.columns[0].overflow = "fold"
         for d in found[:SHOWN]:
-            table.add_row(key_text(d.key), str(d.gone.name), str(d.kept.name), size(d.size), local_time(d.modified))
+            sides = str(d.deleted_side.name), str(d.remaining_side.name)
+            table.add_row(key_text(d.key), *sides, size(d.size), local_time(d.modified))
         cli.out.print(table)
-        cli.out.print(
-            f"{number(len(found))} pending now" + (f", the first {SHOWN} shown" if len(found) > SHOWN else "")
-        )
+        first = f", the first {SHOWN} shown" if len(found) > SHOWN else ""
+        cli.out.print(f"{number(len(found))} pending now{first}")
     elif live:
         cli.out.print("none is pending now")
     for hold in held:

@@ -133,9 +133,9 @@ def drain(
         paused.extend([side.name for side in sides if (await read_controls(side.ledger)).paused])
         if paused:
             cli.print_progress(f"{' and '.join(paused)} paused: nothing travels there until `dualsync resume`")
-        with show_progress(cli, "draining", first.left or None) as on_progress:
+        with show_progress(cli, "draining", first.remaining or None) as on_progress:
             empty = await direction_controls.wait_until_empty(
-                context, sides, timeout, lambda now: on_progress(max(0, first.left - now.left), _words(now))
+                context, sides, timeout, lambda now: on_progress(max(0, first.remaining - now.remaining), _words(now))
             )
         if empty and then_pause:
             await direction_controls.pause(context, sides, "drained")

@@ -189,12 +189,13 @@ def _wanted(cli: Session, every: bool, id: str, key: str, reason: str) -> Letter
 
 def _result(cli: Session, tallies: dict[str, Tally], done: str, every: bool) -> None:
     document = {
-        direction: {"done": t.done, "unreadable": t.unreadable, "left": t.left} for direction, t in tallies.items()
+        direction: {"done": t.done, "unreadable": t.unreadable, "left": t.not_chosen}
+        for direction, t in tallies.items()
     }
 
     def text() -> None:
         for direction, tally in tallies.items():
-            cli.out.print(f"{direction}: {tally.done} {done}, {tally.left} left")
+            cli.out.print(f"{direction}: {tally.done} {done}, {tally.not_chosen} left")
             if tally.unreadable:
                 cli.out.print(
                     f"  {tally.unreadable} can't be read by any worker: see `dlq list --json`, then `dlq drop`"

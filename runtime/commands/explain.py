@@ -44,14 +44,16 @@ def explain(
         )
         return
     answer = found
-    cli.print_result(document(answer), lambda: _text(cli, answer), Exit.DONE if answer.same else Exit.ATTENTION)
+    cli.print_result(
+        document(answer), lambda: _text(cli, answer), Exit.DONE if answer.is_consistent else Exit.ATTENTION
+    )
 
 
 def document(found: Explanation) -> dict[str, Any]:
     """Return the answer for programs."""
     return {
         "key": found.key,
-        "same": found.same,
+        "same": found.is_consistent,
         "verdict": found.verdict,
         "note": found.note,
         "sides": {str(view.side.name): _data(view) for view in (found.cn, found.global_)},
@@ -87,7 +89,7 @@ def _data(view: SideView) -> dict[str, Any]:
 
 
 def _text(cli: Session, found: Explanation) -> None:
-    colour = "green" if found.same else "yellow"
+    colour = "green" if found.is_consistent else "yellow"
     if found.note:
         cli.out.print(f"[dim]{escape(found.note)}[/dim]")
     cli.out.print(f"[bold]{key_text(found.key)}[/bold]")

@@ -71,7 +71,7 @@ def status(
 class LastAnswers:
     """The last good picture of each direction, for the time without an answer."""
 
-    last: dict[str, Direction] = field(default_factory=dict)
+    directions: dict[str, Direction] = field(default_factory=dict)
     """By direction, the last one that was read whole."""
     read_at: dict[str, int] = field(default_factory=dict)
     """When it was read, seconds since the epoch."""
@@ -82,19 +82,19 @@ class LastAnswers:
         missing: dict[str, str] = {}
         for direction in found.directions:
             if not direction.unreadable:
-                self.last[direction.name] = direction
+                self.directions[direction.name] = direction
                 self.read_at[direction.name] = direction.now
                 shown.append(direction)
-            elif direction.name in self.last:
+            elif direction.name in self.directions:
                 missing[direction.name] = next(iter(direction.unreadable.values()))
-                shown.append(self.last[direction.name])
+                shown.append(self.directions[direction.name])
             else:
                 shown.append(direction)
         return replace(found, directions=shown), self._banner(missing)
 
     def mark_unanswered(self, found: Status, why: str) -> tuple[Status, str]:
         """Return the last picture, and a line that states since when it is the last."""
-        return found, self._banner(dict.fromkeys(self.last, why)) or f"no answer: {escape_invisible(why)}"
+        return found, self._banner(dict.fromkeys(self.directions, why)) or f"no answer: {escape_invisible(why)}"
 
     def _banner(self, missing: Mapping[str, str]) -> str:
         if not missing:

@@ -71,7 +71,7 @@ def verify(
     files = _write(cli, report, out, name) if out is not None else []
 
     def text() -> None:
-        colour = "green" if report.same else "yellow"
+        colour = "green" if report.is_consistent else "yellow"
         before, verdict, after = render.report_text(report).rpartition(report.verdict)
         cli.out.print(before, markup=False, end="")
         cli.out.print(f"[{colour}]{escape(verdict)}[/{colour}]")
@@ -80,7 +80,7 @@ def verify(
             cli.out.print(f"written: {file}", markup=False)
 
     document = report.data | {"files": [str(file) for file in files]}
-    cli.print_result(document, text, Exit.DONE if report.same else Exit.ATTENTION)
+    cli.print_result(document, text, Exit.DONE if report.is_consistent else Exit.ATTENTION)
 
 
 def _write(cli: Session, report: Report, folder: Path, name: str) -> list[Path]:

@@ -45,7 +45,7 @@ class Conflict:
     """The sides whose ledger has it."""
 
     @property
-    def name(self) -> str:
+    def loser_key(self) -> str:
         """The key under which the loser is kept, if it is."""
         return conflict_name(self.key, self.loser)
 
@@ -121,9 +121,9 @@ async def can_be_undone(context: OperatorContext, found: Sequence[Conflict]) -> 
 async def locate_loser(context: OperatorContext, conflict: Conflict) -> LoserLocation | None:
     """Find the loser; None when it is nowhere."""
     for side in context.sides.values():
-        kept = await side.bucket.head(conflict.name) if conflict.name else None
+        kept = await side.bucket.head(conflict.loser_key) if conflict.loser_key else None
         if kept is not None:
-            return LoserLocation(side, conflict.name, kept.etag)
+            return LoserLocation(side, conflict.loser_key, kept.etag)
     origin = context.sides.get(conflict.loser.origin)
     if origin is None:
         return None

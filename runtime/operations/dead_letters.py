@@ -105,7 +105,7 @@ class Tally:
     """Sent again, or dropped."""
     unreadable: int = 0
     """Not readable by any worker."""
-    left: int = 0
+    not_chosen: int = 0
     """Not chosen."""
 
 
@@ -115,7 +115,7 @@ async def redrive(side: Side, wanted: LetterSelection, limit: int, on_progress: 
     async for batch in letters(side, limit):
         chosen = [opened for opened in batch if wanted.includes(opened)]
         readable = [opened for opened in chosen if not opened.unreadable]
-        tally.left += len(batch) - len(chosen)
+        tally.not_chosen += len(batch) - len(chosen)
         tally.unreadable += len(chosen) - len(readable)
         bodies = [redrive_body(opened.letter.body) for opened in readable if opened.requests]
         await side.queue.send(bodies)
@@ -132,6 +132,6 @@ async def drop(side: Side, wanted: LetterSelection, limit: int, on_progress: Cal
         chosen = [opened for opened in batch if wanted.includes(opened)]
         await side.dead_letter_queue.remove([opened.letter for opened in chosen])
         tally.done += len(chosen)
-        tally.left += len(batch) - len(chosen)
+        tally.not_chosen += len(batch) - len(chosen)
         on_progress(tally.done)
     return tally

@@ -36,9 +36,9 @@ class PendingDeletion:
 
     key: str
     """The key, relative to the prefix."""
-    gone: Side
+    deleted_side: Side
     """The side without it."""
-    kept: Side
+    remaining_side: Side
     """The side that still has it."""
     etag: str
     """The survivor's ETag."""
@@ -141,7 +141,7 @@ async def queue_pending(
     async with audit_act(context, concerned, "deletions approve", arguments) as act:
         async for batch in pending_deletions(context, prefix):
             for side in concerned:
-                chosen = [d for d in batch if d.gone.name == side.name]
+                chosen = [d for d in batch if d.deleted_side.name == side.name]
                 if up_to is not None:
                     chosen = chosen[: up_to - queued]
                 await side.queue.send([_request(context, d.key) for d in chosen])
@@ -191,8 +191,8 @@ async def reject(
     async def restore(deletion: PendingDeletion) -> None:
         async with slots:
             try:
-                await _forget(context, deletion.gone, deletion.key)
-                store = deletion.kept.store
+                await _forget(context, deletion.deleted_side, deletion.key)
+                store = deletion.remaining_side.store
                 if context.one_way:
                     # Written there, it would not travel back. Without its proof it is the destination's own.
                     tally.kept += 1

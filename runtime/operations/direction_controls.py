@@ -100,7 +100,7 @@ class QueueProgress:
     """Why nothing is received: PAUSED, CIRCUIT_OPEN, …; empty when messages are received."""
 
     @property
-    def left(self) -> int:
+    def remaining(self) -> int:
         """All messages that are not done."""
         return sum(depth.total for depth in self.depths.values())
 
@@ -137,7 +137,7 @@ async def wait_until_empty(
     while True:
         now = await read_progress(context, sides)
         on_progress(now)
-        empty = empty + 1 if not now.left else 0
+        empty = empty + 1 if not now.remaining else 0
         if empty >= EMPTY_POLLS:
             return True
         if context.clock.now() >= end:

@@ -103,7 +103,7 @@ class Explanation:
     """How the given text was understood, when the key was not given as such."""
 
     @property
-    def same(self) -> bool:
+    def is_consistent(self) -> bool:
         """Whether both sides are as they should be."""
         done = (Action.RECORD_SYNCED, Action.RECORD_TOMBSTONE)
         return all(

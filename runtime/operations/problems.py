@@ -228,7 +228,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
     if d.controls.paused:
         who = f"paused by {d.controls.by}: {d.controls.reason or 'no reason given'}"
         yield Problem(d.name, Severity.STOPPED, who, f"`dualsync resume {d.side}`")
-    if not d.alive:
+    if not d.living_workers:
         gone = ", as far as the ledger shows" if not d.workers else ""
         wanted = f" (the group wants {d.group_sizes[0]}, has {d.group_sizes[1]})" if d.group_sizes else ""
         yield Problem(
@@ -237,7 +237,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             f"no worker is alive{gone}{wanted}",
             f"{logs}: instances that die again and again log the reason (runbook: no-worker)",
         )
-    states = {worker.state: worker for worker in d.alive}
+    states = {worker.state: worker for worker in d.living_workers}
     if State.GUARD_REFUSED in states:
         reason = states[State.GUARD_REFUSED].reason
         yield Problem(
@@ -278,17 +278,17 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             "nothing to do here: it continues without help; see https://health.aws.amazon.com (China:"
             " https://phd.amazonaws.cn) for the region of that service",
         )
-    if len(d.broken) >= MANY_CRASHES:
-        continuing = d.now - max(worker.last_heartbeat for worker in d.broken) < LAG_LIMIT_SECONDS
-        said = next((worker.reason for worker in reversed(d.broken) if worker.reason), "no reason recorded")
+    if len(d.crashed_workers) >= MANY_CRASHES:
+        continuing = d.now - max(worker.last_heartbeat for worker in d.crashed_workers) < LAG_LIMIT_SECONDS
+        said = next((worker.reason for worker in reversed(d.crashed_workers) if worker.reason), "no reason recorded")
         yield Problem(
             d.name,
-            Severity.WAITING if continuing or not d.alive else Severity.NOTE,
-            f"{len(d.broken)} workers died within an hour, the last: {said}",
+            Severity.WAITING if continuing or not d.living_workers else Severity.NOTE,
+            f"{len(d.crashed_workers)} workers died within an hour, the last: {said}",
             f"{logs} has their last lines; the messages they held return to the queue",
         )
     yield from _of_denials(d)
-    troubles = [p for worker in d.alive for p in worker.problems if p.get("outcome") in _FAILED_OUTCOMES]
+    troubles = [p for worker in d.living_workers for p in worker.problems if p.get("outcome") in _FAILED_OUTCOMES]
     lately = [p for p in troubles if d.now - int(p.get("time", 0)) < LAG_LIMIT_SECONDS]
     if lately:
         last = max(lately, key=lambda p: int(p.get("time", 0)))
@@ -303,7 +303,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
 
 def _of_denials(d: Direction) -> Iterator[Problem]:
     """Yield the denial that has lasted longest. A short one is only a note, as a policy may be on its way."""
-    denied = [w.denied for w in d.alive if d.now - int(w.denied.get("time", 0)) <= DENIED_KEPT_SECONDS]
+    denied = [w.denied for w in d.living_workers if d.now - int(w.denied.get("time", 0)) <= DENIED_KEPT_SECONDS]
     if not denied:
         return
     first = max(denied, key=lambda p: int(p.get("seconds", 0)))

@@ -170,12 +170,12 @@ class Direction:
         return self.peer if self.one_way else self.side
 
     @property
-    def alive(self) -> list[Worker]:
+    def living_workers(self) -> list[Worker]:
         """Workers whose record is new enough."""
         return [worker for worker in self.workers if worker.alive]
 
     @property
-    def broken(self) -> list[Worker]:
+    def crashed_workers(self) -> list[Worker]:
         """Workers that ended within the hour by a fault: with an error, or without their last record."""
         ended = [w for w in self.workers if not w.alive and self.now - w.last_heartbeat < HOUR_SECONDS]
         return [w for w in ended if w.state != State.STOPPED or w.reason]
@@ -185,7 +185,7 @@ class Direction:
         """The state of most living workers; DISABLED if so configured, PAUSED if so ordered."""
         if LEDGER in self.unreadable:
             return "UNKNOWN"
-        states = Counter(worker.state for worker in self.alive)
+        states = Counter(worker.state for worker in self.living_workers)
         if not self.enabled:
             return "DISABLED"
         if self.controls.paused:

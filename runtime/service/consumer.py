@@ -72,9 +72,9 @@ class Consumer:
         self._concurrency = concurrency
         self._visibility = visibility_seconds
         self._busy: dict[asyncio.Task[Any], Message] = {}
-        self._asking: dict[asyncio.Task[Any], int] = {}
+        self._polls: dict[asyncio.Task[Any], int] = {}
         self._polls_come_full = False
-        self._moved = asyncio.Event()
+        self._changed = asyncio.Event()
         self._stopping = StopSignal()
         self._connecting: asyncio.Task[bool] | None = None
         self._rejections = 0
@@ -88,7 +88,7 @@ class Consumer:
     def stop(self) -> None:
         """Receive no more; `run` returns when the received messages are handled."""
         self._stopping.set()
-        self._moved.set()
+        self._changed.set()
 
     async def run(self) -> None:
         """Receive and handle messages until `stop`.
@@ -97,7 +97,7 @@ class Consumer:
         """
         extending = self._start(self._extend_for_ever())
         try:
-            await self._take()
+            await self._receive_until_stopped()
             await self._end_polls()
             self._log.line("INFO", "state", state=State.DRAINING, in_flight=len(self._busy))
             while self._busy:
@@ -108,7 +108,7 @@ class Consumer:
         if self.fatal is not None:
             raise self.fatal
 
-    async def _take(self) -> None:
+    async def _receive_until_stopped(self) -> None:
         """Receive until stopped. An error here stops the consumer, but not the messages it has begun."""
         try:
             await self._stopping.guard(self._reconnect())
@@ -126,10 +126,10 @@ class Consumer:
     def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """Start a task whose failure stops the consumer."""
         task = asyncio.create_task(work)
-        task.add_done_callback(self._ended)
+        task.add_done_callback(self._on_task_end)
         return task
 
-    def _ended(self, task: asyncio.Task[Any]) -> None:
+    def _on_task_end(self, task: asyncio.Task[Any]) -> None:
         error = None if task.cancelled() else task.exception()
         if error is not None:
             self._fail(error)
@@ -158,33 +158,33 @@ class Consumer:
 
     async def _receive(self) -> None:
         """Ask for messages if there is room for them, else wait until something has changed."""
-        self._moved.clear()
+        self._changed.clear()
         concurrency = 1 if self._circuit.is_trial else self._concurrency
-        room = concurrency - len(self._busy) - sum(self._asking.values())
+        room = concurrency - len(self._busy) - sum(self._polls.values())
         # A request for one message costs as much as one for ten: where room for a batch is about to come, it waits.
         enough = BATCH if concurrency > BATCH else 1
-        if room < enough or len(self._asking) >= (RECEIVERS if self._polls_come_full else 1):
-            patience = GATHER_SECONDS if room > 0 and not self._asking else None
-            if await self._movement(patience):
+        if room < enough or len(self._polls) >= (RECEIVERS if self._polls_come_full else 1):
+            patience = GATHER_SECONDS if room > 0 and not self._polls else None
+            if await self._wait_for_change(patience):
                 return
         limit = min(BATCH, room)
-        task = self._start(self._ask(limit))
-        self._asking[task] = limit
-        task.add_done_callback(self._answered)
+        task = self._start(self._poll(limit))
+        self._polls[task] = limit
+        task.add_done_callback(self._on_poll_end)
 
-    async def _movement(self, patience: float | None) -> bool:
+    async def _wait_for_change(self, patience: float | None) -> bool:
         """Wait until a message is done, a receive returns or the consumer stops.
 
         Return False when `patience` (seconds) ended before.
         """
         try:
             async with asyncio.timeout(patience):
-                await self._moved.wait()
+                await self._changed.wait()
         except TimeoutError:
             return False
         return True
 
-    async def _ask(self, limit: int) -> None:
+    async def _poll(self, limit: int) -> None:
         try:
             messages = await self._queue.receive(limit, WAIT_SECONDS)
         except (RetryableError, CredentialRejectedError) as e:
@@ -196,20 +196,20 @@ class Consumer:
         for message in messages:
             task = self._start(self._handle(message))
             self._busy[task] = message
-            task.add_done_callback(self._finished)
+            task.add_done_callback(self._on_message_end)
 
-    def _answered(self, task: asyncio.Task[Any]) -> None:
-        del self._asking[task]
-        self._moved.set()
+    def _on_poll_end(self, task: asyncio.Task[Any]) -> None:
+        del self._polls[task]
+        self._changed.set()
 
-    def _finished(self, task: asyncio.Task[Any]) -> None:
+    def _on_message_end(self, task: asyncio.Task[Any]) -> None:
         del self._busy[task]
-        self._moved.set()
+        self._changed.set()
 
     async def _end_polls(self) -> None:
-        if self._asking:
-            await asyncio.wait(self._asking, timeout=LAST_POLL_SECONDS)
-        for task in self._asking:
+        if self._polls:
+            await asyncio.wait(self._polls, timeout=LAST_POLL_SECONDS)
+        for task in self._polls:
             task.cancel()
 
     # -- handling
@@ -244,7 +244,7 @@ class Consumer:
                 self._health.record_no_answer(str(e), message.body, self._clock.now())
                 self._log_failure(str(e), "WARNING")
             except Exception as e:
-                self._log_failure(f"{type(e).__name__}: {e}", where=_where(e))
+                self._log_failure(f"{type(e).__name__}: {e}", where=_origin_of(e))
             return
 
     def _log_failure(self, reason: str, level: str = "ERROR", **more: object) -> None:
@@ -253,11 +253,11 @@ class Consumer:
     async def _reconnect(self) -> None:
         """Connect once, however many messages ask for it."""
         if self._connecting is None or self._connecting.done():
-            self._connecting = asyncio.create_task(self._connect_unhurried(self._rejections))
+            self._connecting = asyncio.create_task(self._connect_after_pause(self._rejections))
             self._rejections += 1
         await self._stopping.guard(asyncio.shield(self._connecting))
 
-    async def _connect_unhurried(self, rejections: int) -> bool:
+    async def _connect_after_pause(self, rejections: int) -> bool:
         """Connect, later with each rejection in a row: the guard may accept a key that S3 does not accept (yet)."""
         if rejections > 1:
             pause = FIRST_PAUSE_SECONDS * 2.0 ** min(rejections - 2, 10)
@@ -290,7 +290,7 @@ class Consumer:
             deadline.cancel()
 
 
-def _where(error: BaseException) -> str:
+def _origin_of(error: BaseException) -> str:
     """Return file, line and function in which an unexpected exception was raised."""
     frames = traceback.extract_tb(error.__traceback__)
     return f"{frames[-1].filename.rpartition('/')[2]}:{frames[-1].lineno} {frames[-1].name}" if frames else ""

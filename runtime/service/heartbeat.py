@@ -69,20 +69,20 @@ class HeartbeatLog:
         if event == "outcome":
             self._count(fields)
         elif event == "state":
-            self._turn(str(fields.get("state", "")), str(fields.get("reason") or ""))
+            self._change_state(str(fields.get("state", "")), str(fields.get("reason") or ""))
         self._log.line(level, event, **fields)
 
     def record_event(self, happened: float) -> None:
         """Note that an event was read that `happened` then, in seconds since the epoch."""
         self._last_event = max(self._last_event, min(happened, self._clock.now()))
 
-    def _turn(self, state: str, reason: str) -> None:
+    def _change_state(self, state: str, reason: str) -> None:
         if state != self.state:
             self._since = self._clock.now()
         self.state, self.reason = state, reason
 
     def _count(self, fields: dict[str, object]) -> None:
-        self._roll()
+        self._roll_window()
         outcome = str(fields.get("outcome", ""))
         names = [outcome, "conflict"] if fields.get("conflict") else [outcome]
         size, lag = fields.get("bytes"), fields.get("lag_seconds")
@@ -111,7 +111,7 @@ class HeartbeatLog:
             "reason": str(fields.get("reason") or "")[:256],
         }
 
-    def _roll(self) -> None:
+    def _roll_window(self) -> None:
         now = self._clock.now()
         if now - self._now.start >= WINDOW_SECONDS:
             self._before = self._now if now - self._now.start < 2 * WINDOW_SECONDS else _Window(now - WINDOW_SECONDS)
@@ -119,7 +119,7 @@ class HeartbeatLog:
 
     def record(self, in_flight: int) -> Record:
         """Return the present state as the ledger keeps it."""
-        self._roll()
+        self._roll_window()
         now = self._clock.now()
         data: dict[str, object] = {
             "state": self.state,
@@ -168,7 +168,7 @@ class HeartbeatLog:
 
     async def write_last(self, ledger: Ledger, error: BaseException | None = None) -> None:
         """Write the last record, with the error that ended the worker. Errors are ignored."""
-        self._turn(State.STOPPED, f"{type(error).__name__}: {error}" if error is not None else "")
+        self._change_state(State.STOPPED, f"{type(error).__name__}: {error}" if error is not None else "")
         with contextlib.suppress(Exception):
             await self.write(ledger)
 

@@ -165,7 +165,7 @@ class SyncContext:
             key=entry.key,
             entry=entry,
             local=True,
-            user_wrote=_says_user_wrote(head, request),
+            user_wrote=_is_written_by_user(head, request),
         )
         return ObservedVersion(head, version, replica)
 
@@ -179,7 +179,7 @@ class SyncContext:
         stamp = head.stamp
         if self.settings.direction.one_way:
             return
-        if stamp is None or request.attempt >= WAIT_ATTEMPTS_IN_A_TIE or not _says_user_wrote(head, request):
+        if stamp is None or request.attempt >= WAIT_ATTEMPTS_IN_A_TIE or not _is_written_by_user(head, request):
             return
         known = entry.synced is not None and entry.synced.version == stamp.version
         if not known and is_valid_stamp(stamp, self.settings.pair, entry.key, head.size):
@@ -197,6 +197,6 @@ class SyncContext:
         return Stamp(self.settings.pair, key_hash(key), version, size)
 
 
-def _says_user_wrote(head: ObjectHead, request: SyncRequest) -> bool:
+def _is_written_by_user(head: ObjectHead, request: SyncRequest) -> bool:
     """Return True if the request's event says that a user wrote the content that is here."""
     return request.actor is Actor.USER and request.cause is Cause.CREATED and request.etag == head.etag

@@ -134,14 +134,14 @@ class MessageHandler:
         return parse_message(
             message.body,
             context.principals,
-            self._relative,
+            self._relative_key,
             message.sent,
             authenticator=context.authenticator,
             bucket=context.settings.local_bucket,
             skip=skipped.append,
         )
 
-    def _relative(self, key: str) -> str | None:
+    def _relative_key(self, key: str) -> str | None:
         prefix = self._context.settings.local_prefix
         return key[len(prefix) :] if key.startswith(prefix) and len(key) > len(prefix) else None
 
@@ -160,7 +160,7 @@ class MessageHandler:
                 denied = self._denied_since(part.key, part.denied_since, e)
                 await self._give_up_unanswered(part.key, part.first_sent, e)
                 delay = self._retry_delay(denied or part.first_sent)
-                retry, result = part.retry_after_error(denied), self._postponed(str(e), denied)
+                retry, result = part.retry_after_error(denied), self._postponed_result(str(e), denied)
             except PermanentError as given_up:
                 retry, result = None, await self._send_to_dlq(message, given_up)
         except PermanentError as e:
@@ -217,7 +217,7 @@ class MessageHandler:
             return SyncResult(Outcome.POSTPONED, str(why), follow_up=retry, delay=delay)
         denied = self._denied_since(request.key, request.denied_since, why)
         retry, delay = request.retry_after_error(str(why), denied), self._retry_delay(denied or request.first_sent)
-        return replace(self._postponed(str(why), denied), follow_up=retry, delay=delay)
+        return replace(self._postponed_result(str(why), denied), follow_up=retry, delay=delay)
 
     def _denied_since(self, key: str, before: float, why: RetryableError) -> float:
         """Return since when `key` is refused (seconds), 0 if it is not refused but has no answer.
@@ -261,7 +261,7 @@ class MessageHandler:
         waited = self._context.clock.now() - since if since else 0.0
         return int(min(MAX_DELAY, max(self._context.settings.retry_delay_seconds, waited / 4)))
 
-    def _postponed(self, why: str, denied: float) -> SyncResult:
+    def _postponed_result(self, why: str, denied: float) -> SyncResult:
         seconds = round(self._context.clock.now() - denied, 1) if denied else None
         return SyncResult(Outcome.POSTPONED, why, denied_seconds=seconds)
 

@@ -209,8 +209,8 @@ class ServerWorld:
         self._plain = ""
         self._versioned = ""
         self._dead_url = server.make_queue()
-        self.queue = SqsQueue(self.network.caller("sqs", server.url), server.make_queue(), self._dead_url)
-        self.ledger = DynamoLedger(self.network.caller("dynamodb", server.url), server.make_table())
+        self.queue = SqsQueue(self.network.client("sqs", server.url), server.make_queue(), self._dead_url)
+        self.ledger = DynamoLedger(self.network.client("dynamodb", server.url), server.make_table())
 
     def bucket(self, prefix: str = "") -> S3Bucket:
         self._plain = self._plain or self.server.make_bucket()
@@ -221,7 +221,7 @@ class ServerWorld:
         return self._bucket(self._versioned)
 
     def _bucket(self, name: str, prefix: str = "") -> S3Bucket:
-        caller, path_style = self.network.s3(name, self.server.url)
+        caller, path_style = self.network.bucket_client(name, self.server.url)
         return S3Bucket(caller, name, prefix, path_style=path_style, options=Options(restores=True))
 
     def remove_version(self, key: str, version_id: str) -> None:
@@ -247,7 +247,7 @@ class ServerWorld:
         ]
 
     def secrets(self) -> PeerSecrets:
-        return PeerSecrets(self.network.caller("secretsmanager", self.server.url), self._secret)
+        return PeerSecrets(self.network.client("secretsmanager", self.server.url), self._secret)
 
     def put_secret(self, text: str) -> None:
         client = self.server.client("secretsmanager")
@@ -272,7 +272,7 @@ class ServerWorld:
 
     def identity(self, access_key_id: str, secret_access_key: str) -> StsIdentity:
         network = Network(self._region, FixedCredentials(Credential(access_key_id, secret_access_key)))
-        return StsIdentity(network.caller("sts", self.server.url))
+        return StsIdentity(network.client("sts", self.server.url))
 
     def close(self) -> None:
         pass

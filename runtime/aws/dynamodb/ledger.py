@@ -38,18 +38,18 @@ class DynamoLedger:
     """
 
     def __init__(
-        self, caller: ServiceClient, table: str, *, tombstone_days: int = 60, clock: Clock | None = None
+        self, client: ServiceClient, table: str, *, tombstone_days: int = 60, clock: Clock | None = None
     ) -> None:
-        self._caller = caller
+        self._client = client
         self._table = table
         self._tombstone_seconds = tombstone_days * _SECONDS_A_DAY
         self._clock = clock or SystemClock()
-        self._together: RequestBatcher[str, LedgerEntry | None] = RequestBatcher(self._get_together, MAX_BATCH_KEYS)
+        self._batcher: RequestBatcher[str, LedgerEntry | None] = RequestBatcher(self._get_batch, MAX_BATCH_KEYS)
 
     async def get(self, key: str) -> LedgerEntry | None:
-        return await self._together(key)
+        return await self._batcher(key)
 
-    async def _get_together(self, keys: Sequence[str]) -> Sequence[LedgerEntry | None]:
+    async def _get_batch(self, keys: Sequence[str]) -> Sequence[LedgerEntry | None]:
         if len(keys) > 1:
             found = await self.get_many(keys)
             return [found.get(key) for key in keys]
@@ -97,7 +97,7 @@ class DynamoLedger:
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
         try:
-            await self._caller.call_json("PutItem", _API, f"{self._table}/{entry.key}", "1.0", given)
+            await self._client.call_json("PutItem", _API, f"{self._table}/{entry.key}", "1.0", given)
         except ServiceError as refused:
             # A first attempt has written it, and its answer was lost.
             if refused.refusal.code == "ConditionalCheckFailedException" and _stored_entry(refused) == entry:
@@ -139,13 +139,13 @@ class DynamoLedger:
 
     async def claim(self, record: Record, instead: Record | None) -> None:
         given = _condition_of(instead) | {"Item": items.encode_record(record)}
-        await self._conditionally("PutItem", given, items.encode_record(record))
+        await self._write_conditionally("PutItem", given, items.encode_record(record))
 
     async def release(self, record: Record) -> None:
         given = _condition_of(record) | {"Key": {items.KEY: {"S": items.record_key(record.kind, record.id)}}}
-        await self._conditionally("DeleteItem", given, None)
+        await self._write_conditionally("DeleteItem", given, None)
 
-    async def _conditionally(self, operation: str, given: dict[str, Any], done: items.Item | None) -> None:
+    async def _write_conditionally(self, operation: str, given: dict[str, Any], done: items.Item | None) -> None:
         """Write or delete a record under a condition.
 
         A condition that fails only because an earlier attempt succeeded, whose answer was lost, counts as success.
@@ -153,7 +153,7 @@ class DynamoLedger:
         """
         given |= {"TableName": self._table, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
-            await self._caller.call_json(operation, _API, self._table, "1.0", given)
+            await self._client.call_json(operation, _API, self._table, "1.0", given)
         except ServiceError as refused:
             if refused.refusal.code == "ConditionalCheckFailedException" and _old_item(refused) == done:
                 return
@@ -162,7 +162,7 @@ class DynamoLedger:
     async def _ask(self, operation: str, **given: Any) -> Any:
         given = {name: value for name, value in ({"TableName": self._table} | given).items() if value is not None}
         try:
-            return await self._caller.call_json(operation, _API, self._table, "1.0", given)
+            return await self._client.call_json(operation, _API, self._table, "1.0", given)
         except ServiceError as refused:
             raise error_of(refused.refusal) from None
 

@@ -105,13 +105,13 @@ class ServiceClient:
         `memory` returns room for a large body of a given number of bytes. Raises `ServiceError`, `UnavailableError` and
         `CredentialRejectedError`.
         """
-        return await self._again(
+        return await self._retry(
             operation,
             target,
-            lambda: self._whole(operation, target, method, path, query, headers, body, memory),
+            lambda: self._read_whole(operation, target, method, path, query, headers, body, memory),
         )
 
-    async def _whole(
+    async def _read_whole(
         self,
         operation: str,
         target: str,
@@ -127,7 +127,9 @@ class ServiceClient:
         else:
             answer, connection = await self._once(operation, target, method, path, query, headers, body)
         if answer.body is None:
-            answer.body = await self._receive(connection, await self._room(connection, answer.length or 0, memory))
+            answer.body = await self._receive(
+                connection, await self._body_memory(connection, answer.length or 0, memory)
+            )
         else:
             self.pool.release(connection)
         return answer
@@ -139,7 +141,7 @@ class ServiceClient:
 
         The connection goes to `receive_rest`, or back to the pool.
         """
-        return await self._again(
+        return await self._retry(
             operation, target, lambda: self._once(operation, target, method, path, "", headers, b"")
         )
 
@@ -150,7 +152,7 @@ class ServiceClient:
         except UnavailableError as error:
             raise UnavailableError(f"{self.service} {operation} {target}: {error}") from None
 
-    async def _room(
+    async def _body_memory(
         self, connection: Connection, length: int, memory: Callable[[int], Awaitable[bytearray]] | None
     ) -> bytearray:
         if memory is None:
@@ -172,7 +174,7 @@ class ServiceClient:
             self.pool.release(connection)
         return memory
 
-    async def _again(self, operation: str, target: str, once: Callable[[], Awaitable[T]]) -> T:
+    async def _retry(self, operation: str, target: str, once: Callable[[], Awaitable[T]]) -> T:
         failures = throttled = 0
         while True:
             try:
@@ -182,7 +184,7 @@ class ServiceClient:
                     throttled += 1
                 else:
                     failures += 1
-                if failures >= ATTEMPTS or throttled >= THROTTLED_ATTEMPTS or not await self._may_help(refused):
+                if failures >= ATTEMPTS or throttled >= THROTTLED_ATTEMPTS or not await self._should_retry(refused):
                     raise
                 pause = THROTTLED_PAUSE_SECONDS * 2**throttled if throttled else PAUSE_SECONDS * 2**failures
             except UnavailableError as error:
@@ -201,10 +203,10 @@ class ServiceClient:
         body = json.dumps(given).encode()
 
         async def once() -> Any:
-            answer = await self._whole(operation, target, "POST", "/", "", headers, body, None)
+            answer = await self._read_whole(operation, target, "POST", "/", "", headers, body, None)
             return _document(answer, self.service)
 
-        return await self._again(operation, target, once)
+        return await self._retry(operation, target, once)
 
     async def _stream(self, *request: Any) -> tuple[Answer, Connection]:
         """Do `_once` in its turn; no piece of the body waits for anything but memory."""
@@ -313,7 +315,7 @@ class ServiceClient:
             return hashlib.sha256(body).hexdigest()
         return (await asyncio.to_thread(hashlib.sha256, body)).hexdigest()
 
-    async def _may_help(self, refused: ServiceError) -> bool:
+    async def _should_retry(self, refused: ServiceError) -> bool:
         """Return whether to retry: the service is at fault or busy, or the key or the clock has been corrected."""
         kind = error_of(refused.refusal)
         if refused.refusal.code in _SKEWED and self._set_clock(refused.headers.get("date", "")):

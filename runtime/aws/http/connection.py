@@ -160,14 +160,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def abort(self, why: str = "the connection was given up") -> None:
         """Close at once; a waiting caller gets `UnavailableError` with `why`."""
-        self._lose(why)
+        self._fail(why)
 
     def stall_reason(self, now: float) -> str:
         """Return why the connection is too slow to be kept, empty if it is not.
 
         The kernel's counters decide, as far as there are any: what lies in its buffers has not moved.
         """
-        moved, sending = self._wire()
+        moved, sending = self._transfer_progress()
         if moved != self._moved:
             self._moved, self.progress = moved, now
         if now - self.progress > SILENCE_SECONDS:
@@ -219,7 +219,7 @@ class Connection(asyncio.BufferedProtocol):
             raise
         return True
 
-    def _wire(self) -> tuple[int, bool]:
+    def _transfer_progress(self) -> tuple[int, bool]:
         """Return how many bytes have been acknowledged and received, and whether any sent ones are still under way."""
         waiting = self._transport.get_write_buffer_size()
         counted = tcp_socket.transfer_progress(self._socket)
@@ -271,12 +271,12 @@ class Connection(asyncio.BufferedProtocol):
             answer.body = self._rest
             self._rest = None
             self._finish(answer)
-        self._lose("the connection was closed")
+        self._fail("the connection was closed")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if exc is not None:
             self._read_what_came()
-        self._lose(f"the connection was lost ({type(exc).__name__})" if exc else "the connection was closed")
+        self._fail(f"the connection was lost ({type(exc).__name__})" if exc else "the connection was closed")
 
     def _read_what_came(self) -> None:
         """Read an answer that arrived before the connection failed: asyncio stops reading when a write fails.
@@ -297,12 +297,12 @@ class Connection(asyncio.BufferedProtocol):
         end = self._head.find(b"\r\n\r\n", 0, self._filled)
         if end < 0:
             if self._filled == HEAD_BYTES:
-                self._lose("the answer's head is too long")
+                self._fail("the answer's head is too long")
             return
         try:
             answer = read_head(self._head[:end].decode("latin-1"))
         except ValueError as error:
-            self._lose(str(error))
+            self._fail(str(error))
             return
         start, filled = end + 4, self._filled
         if answer.status < 200:
@@ -358,7 +358,7 @@ class Connection(asyncio.BufferedProtocol):
             self._rest += self._view[: self._filled]
             self._filled = 0
             if len(self._rest) > MAX_UNKNOWN_BYTES:
-                self._lose("the answer's body is too long")
+                self._fail("the answer's body is too long")
                 return
             self._end_of_chunks()
 
@@ -369,7 +369,7 @@ class Connection(asyncio.BufferedProtocol):
         try:
             body = decode_chunked(raw) if raw.endswith(b"\r\n\r\n") else None
         except ValueError:
-            self._lose("the answer's chunks have no length")
+            self._fail("the answer's chunks have no length")
             return
         if body is not None:
             answer.body, self._rest = body, None
@@ -383,7 +383,7 @@ class Connection(asyncio.BufferedProtocol):
         if waiter is not None and not waiter.done():
             waiter.set_result(answer)
 
-    def _lose(self, why: str) -> None:
+    def _fail(self, why: str) -> None:
         self.lost = True
         self.reusable = False
         for waiter in (self._waiter, self._writable):

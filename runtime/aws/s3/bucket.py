@@ -58,7 +58,7 @@ class S3Bucket(BucketRequests):
 
     def __init__(
         self,
-        caller: ServiceClient,
+        client: ServiceClient,
         bucket: str,
         prefix: str = "",
         *,
@@ -67,7 +67,7 @@ class S3Bucket(BucketRequests):
         options: Options | None = None,
     ) -> None:
         self._options = options or Options()
-        super().__init__(caller, bucket, prefix, path_style=path_style, headers=self._options.request_headers())
+        super().__init__(client, bucket, prefix, path_style=path_style, headers=self._options.request_headers())
         self.admission = admission or Admission()
         self.pages = PageReader(self._listed, prefix, restores=self._options.restores)
         self._digests = False
@@ -101,7 +101,7 @@ class S3Bucket(BucketRequests):
     async def read(self, key: str) -> S3ObjectReader | None:
         headers = checksums.ENABLED | self._request_headers
         try:
-            answer, connection = await self.caller.open("GetObject", self._target(key), "GET", self._path(key), headers)
+            answer, connection = await self.client.open("GetObject", self._target(key), "GET", self._path(key), headers)
         except ServiceError as refused:
             if refused.refusal.code in MISSING_OBJECT:
                 return None
@@ -109,13 +109,13 @@ class S3Bucket(BucketRequests):
                 return await open_archived(self, key)
             raise error_of(refused.refusal) from None
         if answer.body is not None:
-            self.caller.pool.release(connection)
+            self.client.pool.release(connection)
         try:
             seen = wire.read_head(answer.headers, answer.length, is_s3=self._options.restores)
         except DualSyncError:
             if answer.body is None:
                 connection.abort()
-                self.caller.pool.release(connection)
+                self.client.pool.release(connection)
             raise
         reading = S3ObjectReader(self, key, seen, answer.body, connection if answer.body is None else None)
         if self._options.has_tags(answer.headers):
@@ -134,7 +134,7 @@ class S3Bucket(BucketRequests):
 
     async def receive(self, key: str, connection: Connection, memory: Body) -> Body:
         """Read the content of an object whose head has been received."""
-        return await self.caller.receive_rest("GetObject", self._target(key), connection, memory)
+        return await self.client.receive_rest("GetObject", self._target(key), connection, memory)
 
     async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
         headers = {"range": f"bytes={start}-{end - 1}"}
@@ -174,7 +174,7 @@ class S3Bucket(BucketRequests):
 
         given = headers | {"if-match": f'"{etag}"'} | self._request_headers
         try:
-            answer = await self.caller.call(
+            answer = await self.client.call(
                 "GetObject", self._target(key), "GET", self._path(key), query, given, memory=memory
             )
         except ServiceError as refused:

@@ -11,30 +11,30 @@ with bucket owner condition")."""
 _REGION = "x-amz-bucket-region"
 
 
-async def bucket_problem(caller: ServiceClient, bucket: str, region: str, owner: str, *, path_style: bool) -> str:
+async def bucket_problem(client: ServiceClient, bucket: str, region: str, owner: str, *, path_style: bool) -> str:
     """Return what is wrong with the bucket, in words; empty if it belongs to `owner` and lies in `region`.
 
     An empty `owner` accepts any. A bucket that may not be read yields the empty string: nothing is proven. Raises
     `RetryableError`.
     """
     conditional = {OWNER: owner} if owner else {}
-    problem, status = await _head(caller, bucket, region, conditional, path_style)
+    problem, status = await _head(client, bucket, region, conditional, path_style)
     if problem or status != 403 or not owner:
         return problem
     # HEAD's 403 has no body. Without the condition another account's bucket still answers, a denying policy does not.
-    problem, status = await _head(caller, bucket, region, {}, path_style)
+    problem, status = await _head(client, bucket, region, {}, path_style)
     if problem or status == 403:
         return problem
     # A new access key may have become valid between the two requests.
-    problem, status = await _head(caller, bucket, region, conditional, path_style)
+    problem, status = await _head(client, bucket, region, conditional, path_style)
     return f"bucket {bucket} is not account {owner}'s" if status == 403 else problem
 
 
 async def _head(
-    caller: ServiceClient, bucket: str, region: str, headers: dict[str, str], path_style: bool
+    client: ServiceClient, bucket: str, region: str, headers: dict[str, str], path_style: bool
 ) -> tuple[str, int]:
     try:
-        answer = await caller.call("HeadBucket", bucket, "HEAD", f"/{bucket}" if path_style else "/", "", headers)
+        answer = await client.call("HeadBucket", bucket, "HEAD", f"/{bucket}" if path_style else "/", "", headers)
         status, actual = 200, answer.headers.get(_REGION, "")
     except ServiceError as refused:
         status, actual = refused.refusal.status, refused.headers.get(_REGION, "")

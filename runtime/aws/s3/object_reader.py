@@ -83,7 +83,7 @@ class S3ObjectReader:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
-            self._bucket.caller.pool.release(connection)
+            self._bucket.client.pool.release(connection)
 
 
 async def open_archived(bucket: S3Bucket, key: str) -> S3ObjectReader | None:

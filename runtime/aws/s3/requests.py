@@ -16,9 +16,9 @@ class BucketRequests:
     """Sends requests with a bucket's path, its key prefix and the headers that every request carries."""
 
     def __init__(
-        self, caller: ServiceClient, bucket: str, prefix: str, *, path_style: bool, headers: dict[str, str]
+        self, client: ServiceClient, bucket: str, prefix: str, *, path_style: bool, headers: dict[str, str]
     ) -> None:
-        self.caller = caller
+        self.client = client
         self._bucket = bucket
         self._prefix = prefix
         self._base = f"/{bucket}" if path_style else ""
@@ -26,7 +26,7 @@ class BucketRequests:
 
     def use(self, credentials: Credentials) -> None:
         """Use another credential from now on; calls under way end with the old one."""
-        self.caller.use(credentials)
+        self.client.use(credentials)
 
     async def _call(
         self,
@@ -38,7 +38,7 @@ class BucketRequests:
         body: bytes | StreamedBody = b"",
     ) -> Answer:
         given = self._request_headers | headers if headers else self._request_headers
-        return await self.caller.call(operation, self._target(key), method, self._path(key), query, given, body)
+        return await self.client.call(operation, self._target(key), method, self._path(key), query, given, body)
 
     async def _ask(
         self,
@@ -73,7 +73,7 @@ class BucketRequests:
         query = "&".join(f"{name}={quote(given[name], safe='')}" for name in sorted(given))
         headers = self._request_headers | (more or {})
         try:
-            answer = await self.caller.call(operation, self._target(""), "GET", self._base or "/", query, headers)
+            answer = await self.client.call(operation, self._target(""), "GET", self._base or "/", query, headers)
         except ServiceError as refused:
             raise error_of(refused.refusal) from None
         return bytes(answer.body or b"")

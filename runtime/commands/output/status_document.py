@@ -45,7 +45,7 @@ def _direction(d: Direction) -> dict[str, Any]:
         "dead_reasons": dict(d.dead_letter_reasons),
         "oldest": d.oldest_seconds,
         "workers": [_worker(worker) for worker in d.workers],
-        "workers_alive": len(d.alive),
+        "workers_alive": len(d.living_workers),
         "group": d.group_sizes,
         "puts": _lag(d.puts),
         "deletes": _lag(d.deletes),

@@ -157,9 +157,9 @@ def _state(d: Direction) -> str:
 
 
 def _workers(d: Direction) -> str:
-    busy = sum(worker.in_flight for worker in d.alive)
+    busy = sum(worker.in_flight for worker in d.living_workers)
     wanted = f" of {d.group_sizes[0]}" if d.group_sizes else ""
-    return f"{len(d.alive)}{wanted} alive, {number(busy)} in hand"
+    return f"{len(d.living_workers)}{wanted} alive, {number(busy)} in hand"
 
 
 def _backlog(d: Direction) -> str:
@@ -183,7 +183,7 @@ def _done(d: Direction) -> str:
     copied, deleted = d.total.get(Outcome.COPIED, 0), d.total.get(Outcome.DELETED, 0)
     if not (copied or deleted):
         return "0"
-    since = min((worker.started for worker in d.alive), default=0)
+    since = min((worker.started for worker in d.living_workers), default=0)
     when = f" since {local_time(since)[5:16]}" if since else ""
     return f"{number(copied)} / {number(deleted)}{when}"
 
@@ -212,7 +212,7 @@ def _finder(d: Direction) -> str:
 
 def _guard(d: Direction) -> str:
     waiting = (State.WAITING_FOR_PEER, State.GUARD_REFUSED)
-    proven = {worker.guard for worker in d.alive if worker.guard and worker.state not in waiting}
+    proven = {worker.guard for worker in d.living_workers if worker.guard and worker.state not in waiting}
     if not proven:
         return "[yellow]not proven[/yellow]"
     user = ", ".join(sorted(proven))

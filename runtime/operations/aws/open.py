@@ -116,7 +116,7 @@ async def _open(stack: Stack) -> tuple[Side, str]:
     network = Network(settings.local_region, session=_session(stack), variables=not stack.profile)
     endpoint = stack.services.get("AWS_ENDPOINT_URL", "")
     own = settings.local_endpoint or endpoint
-    s3, path_style = network.s3(settings.local_bucket, own)
+    s3, path_style = network.bucket_client(settings.local_bucket, own)
     options = Options(owner=settings.local_account, requester_pays=settings.requester_pays, restores=not own)
     side = Side(
         name=SideName(stack.side),
@@ -124,9 +124,9 @@ async def _open(stack: Stack) -> tuple[Side, str]:
         bucket=S3Bucket(s3, settings.local_bucket, settings.local_prefix, path_style=path_style, options=options),
         whole_bucket=S3Bucket(s3, settings.local_bucket, path_style=path_style, options=options),
         ledger=DynamoLedger(
-            network.caller("dynamodb", endpoint), settings.ledger_table, tombstone_days=settings.tombstone_days
+            network.client("dynamodb", endpoint), settings.ledger_table, tombstone_days=settings.tombstone_days
         ),
-        queue=SqsQueue(network.caller("sqs", endpoint), settings.queue_url, settings.dead_letter_queue_url),
+        queue=SqsQueue(network.client("sqs", endpoint), settings.queue_url, settings.dead_letter_queue_url),
         dead_letter_queue=SqsDeadLetterQueue(client, settings.dead_letter_queue_url, threads=threads),
         store=S3Store(
             client,

@@ -52,7 +52,7 @@ def report_text(report: Report, shown: int = 50) -> str:
 def report_html(report: Report) -> str:
     """Return the report as one HTML page."""
     seen = report.seen
-    colour = "good" if report.same else "bad"
+    colour = "good" if report.is_consistent else "bad"
     facts = [
         ("Pair", report.pair),
         ("Buckets", f"{report.buckets[0]} (cn) and {report.buckets[1]} (global)"),

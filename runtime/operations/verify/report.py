@@ -107,7 +107,7 @@ class Report:
     """The first differences, by name."""
 
     @property
-    def same(self) -> bool:
+    def is_consistent(self) -> bool:
         """Whether both sides are the same, except for changes under way and those that the settings exclude."""
         return not self.faults
 
@@ -143,7 +143,7 @@ class Report:
         under_way = self.causes[str(Cause.UNDER_WAY)]
         wanted = self.causes[str(Cause.WANTED)]
         rest = f"{under_way} on their way, {wanted} so by the settings"
-        if self.same:
+        if self.is_consistent:
             return f"Both sides are the same, but for {rest}."
         differ = "1 key differs" if self.faults == 1 else f"{self.faults} keys differ"
         return f"{differ}; besides, {rest}."
@@ -170,7 +170,7 @@ class Report:
                 "tags": depth.tags,
                 "sample_percent": depth.sample,
             },
-            "same": self.same,
+            "same": self.is_consistent,
             "verdict": self.verdict,
             "keys": {
                 "cn": seen.cn,

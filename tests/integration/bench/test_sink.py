@@ -23,7 +23,7 @@ def bucket() -> Iterator[S3Bucket]:
     thread.start()
     try:
         network = Network("us-east-1", FixedCredentials(Credential(KEY, SECRET)))
-        caller, path_style = network.s3("b", f"http://127.0.0.1:{sink.server_address[1]}")
+        caller, path_style = network.bucket_client("b", f"http://127.0.0.1:{sink.server_address[1]}")
         yield S3Bucket(caller, "b", path_style=path_style)
     finally:
         sink.shutdown()

@@ -35,7 +35,7 @@ class TableWorld(MemoryWorld):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        caller = Network("us-east-1", FixedCredentials(Credential("a", "b"))).caller("dynamodb", url)
+        caller = Network("us-east-1", FixedCredentials(Credential("a", "b"))).client("dynamodb", url)
         asyncio.run(ask(caller, "CreateTable", "DynamoDB_20120810", {"TableName": "ledger"} | LEDGER))
         self.ledger = DynamoLedger(caller, "ledger")
 

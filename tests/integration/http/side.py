@@ -109,16 +109,16 @@ class HttpSide:
 
     def bucket_adapter(self, user: IamUser, options: Options | None = None) -> S3Bucket:
         network = Network(self.region, FixedCredentials(user.credential))
-        caller, path_style = network.s3(self.bucket, self.cloud.endpoint)
-        return S3Bucket(caller, self.bucket, self.prefix, path_style=path_style, options=options)
+        client, path_style = network.bucket_client(self.bucket, self.cloud.endpoint)
+        return S3Bucket(client, self.bucket, self.prefix, path_style=path_style, options=options)
 
     def queue_adapter(self) -> SqsQueue:
         network = Network(self.region, FixedCredentials(self.worker.credential))
-        return SqsQueue(network.caller("sqs", self.cloud.endpoint), self.queue_url, self.dead_url)
+        return SqsQueue(network.client("sqs", self.cloud.endpoint), self.queue_url, self.dead_url)
 
     def ledger_adapter(self) -> DynamoLedger:
         network = Network(self.region, FixedCredentials(self.worker.credential))
-        return DynamoLedger(network.caller("dynamodb", self.cloud.endpoint), self.table)
+        return DynamoLedger(network.client("dynamodb", self.cloud.endpoint), self.table)
 
     @staticmethod
     def copier(settings: Settings, ledger: Ledger, clock: Clock) -> Copier:

@@ -82,7 +82,7 @@ class GuardedPair:
     def find(self, **changes: Any) -> tuple[int, list[dict[str, Any]]]:
         out = io.StringIO()
         self.patch.setattr(sys, "stdout", out)
-        code = asyncio.run(finder.find(replace(self.settings, **changes)))
+        code = asyncio.run(finder.run_finder(replace(self.settings, **changes)))
         return code, [json.loads(line) for line in out.getvalue().splitlines()]
 
     @property
@@ -186,7 +186,7 @@ def test_a_worker_with_other_buckets_refuses_and_receives_nothing(place: Guarded
     async def run_worker() -> None:
         watch = LogWatch("GUARD_REFUSED")
         place.patch.setattr(sys, "stdout", watch)
-        work = asyncio.create_task(worker.work(replace(place.settings, **changes)))
+        work = asyncio.create_task(worker.run_worker(replace(place.settings, **changes)))
         await asyncio.wait_for(watch.event.wait(), 60)
         work.cancel()
         await asyncio.gather(work, return_exceptions=True)

@@ -121,7 +121,7 @@ class Play:
         async def sweep() -> int:
             user = self.http.sides[GLOBAL].dedicated
             network = Network(self.http.sides[GLOBAL].region, FixedCredentials(user.credential))
-            who = await StsIdentity(network.caller("sts", self.http.sides[GLOBAL].cloud.endpoint)).caller_identity()
+            who = await StsIdentity(network.client("sts", self.http.sides[GLOBAL].cloud.endpoint)).caller_identity()
             workers = sessions_of(ACCOUNTS[CN].account_id, WORKER_ROLE)
             return await sweep_of(self.http.contexts[CN], who.arn, workers).run()
 

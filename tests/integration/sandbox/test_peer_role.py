@@ -120,12 +120,12 @@ class Forger:
     def __init__(self, stage: Stage, side: SideName) -> None:
         account = ACCOUNTS[side]
         operator = FixedCredentials(Credential(account.access_key_id, account.secret_access_key))
-        kms = Network(account.region, operator).caller("kms", stage.cloud.endpoint)
+        kms = Network(account.region, operator).client("kms", stage.cloud.endpoint)
         environment = stage.fleet.outputs[side]["environment"]
         self.keys = KmsKeys(kms, environment["DUALSYNC_TOKEN_KEY"], environment["DUALSYNC_MESSAGE_KEY"])
         other = stage.cloud.client(side, "kms").create_key(KeySpec="RSA_2048", KeyUsage="SIGN_VERIFY")
         self.others = KmsKeys(kms, other["KeyMetadata"]["Arn"], "")
-        self.sts = Network(ACCOUNTS[side.peer].region, NoCredentials()).caller("sts", stage.cloud.endpoint)
+        self.sts = Network(ACCOUNTS[side.peer].region, NoCredentials()).client("sts", stage.cloud.endpoint)
         self.role_arn = stage.fleet.outputs[side.peer]["roleArn"]
         self.right = Claims(
             issuer=ISSUERS[side],

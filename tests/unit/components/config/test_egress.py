@@ -229,10 +229,13 @@ def hosts(model: Any, monkeypatch: pytest.MonkeyPatch) -> tuple[list[str], list[
     own, peer = Network(settings.local_region), Network(settings.remote_region, PEER)
     services = ("sqs", "dynamodb", "secretsmanager", "sts", "kms")
     return (
-        [own.s3("b")[0].pool.endpoint.host, *(own.caller(service).pool.endpoint.host for service in services)],
         [
-            peer.s3("b", settings.remote_endpoint)[0].pool.endpoint.host,
-            peer.caller("sts", settings.remote_sts_endpoint).pool.endpoint.host,
+            own.bucket_client("b")[0].pool.endpoint.host,
+            *(own.client(service).pool.endpoint.host for service in services),
+        ],
+        [
+            peer.bucket_client("b", settings.remote_endpoint)[0].pool.endpoint.host,
+            peer.client("sts", settings.remote_sts_endpoint).pool.endpoint.host,
         ],
     )
 

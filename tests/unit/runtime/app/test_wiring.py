@@ -8,10 +8,10 @@ import pytest
 
 from dualsync.runtime.app.finder import build_sweep
 from dualsync.runtime.app.wiring import (
-    LocalEdges,
+    LocalServices,
     PeerCredential,
     build_copier,
-    local_edges,
+    build_local_services,
     local_options,
     remote_bucket,
     remote_options,
@@ -63,22 +63,22 @@ def test_restore_status_is_requested_from_s3_only() -> None:
 
 
 @pytest.fixture
-def edges(monkeypatch: pytest.MonkeyPatch) -> LocalEdges:
+def services(monkeypatch: pytest.MonkeyPatch) -> LocalServices:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-    return local_edges(ALL)
+    return build_local_services(ALL)
 
 
-async def test_buckets_are_made_with_these_options(edges: LocalEdges) -> None:
-    theirs = remote_bucket(ALL, FixedCredentials(Credential("AKIA", "secret")), edges.admission)
-    assert edges.bucket._options == edges.whole_bucket._options == local_options(ALL)
+async def test_buckets_are_made_with_these_options(services: LocalServices) -> None:
+    theirs = remote_bucket(ALL, FixedCredentials(Credential("AKIA", "secret")), services.admission)
+    assert services.bucket._options == services.whole_bucket._options == local_options(ALL)
     assert theirs._options == remote_options(ALL)
-    assert edges.bucket.admission is edges.whole_bucket.admission is theirs.admission, (
+    assert services.bucket.admission is services.whole_bucket.admission is theirs.admission, (
         "one memory bound for all buckets"
     )
 
 
-async def test_copier_follows_the_settings(edges: LocalEdges) -> None:
-    plain = build_copier(settings(), edges)
+async def test_copier_follows_the_settings(services: LocalServices) -> None:
+    plain = build_copier(settings(), services)
     assert (plain.include_metadata, plain.keep_class) == (True, False)
     assert (plain.threshold, plain.part_size, plain.giant) == (16 << 20, 8 << 20, 1 << 30)
     odd = build_copier(
@@ -89,7 +89,7 @@ async def test_copier_follows_the_settings(edges: LocalEdges) -> None:
             part_size=7 << 20,
             giant_threshold=9 << 20,
         ),
-        edges,
+        services,
     )
     assert (odd.include_metadata, odd.keep_class) == (False, True)
     assert (odd.threshold, odd.part_size, odd.giant) == (6 << 20, 7 << 20, 9 << 20)
@@ -102,15 +102,15 @@ class Secrets:
         return PeerSecret("AKIA", "secret", "AIDAPEER")
 
 
-async def test_sweep_recognises_its_initiators_with_one_sts_request(edges: LocalEdges) -> None:
+async def test_sweep_recognises_its_initiators_with_one_sts_request(services: LocalServices) -> None:
     arn = "arn:aws:iam::444455556666:user/p-user"
     body = f"<R><Arn>{arn}</Arn><UserId>AIDAPEER</UserId></R>".encode()
     async with scripted(answer(200, body)) as script:
         s = replace(ALL, remote_sts_endpoint=script.url, worker_role="p-cn-worker")
-        credential = PeerCredential(s, replace(edges, secrets=Secrets()))  # type: ignore[arg-type]
+        credential = PeerCredential(s, replace(services, secrets=Secrets()))  # type: ignore[arg-type]
         assert await credential.expected_user_id() == await credential.actual_user_id() == "AIDAPEER"
-        sweep = build_sweep(s, edges, credential, Lines())
+        sweep = build_sweep(s, services, credential, Lines())
         assert len(script.requests) == 1
-    assert (sweep.initiator, sweep.local, sweep.remote) == (arn, edges.bucket, credential.bucket)
+    assert (sweep.initiator, sweep.local, sweep.remote) == (arn, services.bucket, credential.bucket)
     assert sweep.by_worker("arn:aws:sts::111122223333:assumed-role/p-cn-worker/i-0123456789abcdef0")
     assert not sweep.by_worker("arn:aws:sts::444455556666:assumed-role/p-cn-worker/i-0123456789abcdef0")

@@ -27,8 +27,8 @@ def _no_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def hosts(network: Network) -> list[str]:
     return [
-        network.s3("b")[0].pool.endpoint.host,
-        *(network.caller(service).pool.endpoint.host for service in ("sqs", "dynamodb", "sts", "secretsmanager")),
+        network.bucket_client("b")[0].pool.endpoint.host,
+        *(network.client(service).pool.endpoint.host for service in ("sqs", "dynamodb", "sts", "secretsmanager")),
     ]
 
 
@@ -57,7 +57,7 @@ def test_fips_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
     assert hosts(Network("us-west-2")) == expected
     assert hosts(Network("us-west-2", PEER)) == expected
     with pytest.raises(FatalError, match=r"AWS_USE_FIPS_ENDPOINT: no such endpoint of s3 in cn-north-1"):
-        Network("cn-north-1", PEER).s3("b")
+        Network("cn-north-1", PEER).bucket_client("b")
 
 
 def test_dual_stack_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -70,7 +70,7 @@ def test_dual_stack_endpoints(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_configured_endpoint_is_used_unchanged(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_USE_FIPS_ENDPOINT", "true")
-    client, path_style = Network("cn-north-1", PEER).s3("b", "https://s3.cn-north-1.amazonaws.com.cn")
+    client, path_style = Network("cn-north-1", PEER).bucket_client("b", "https://s3.cn-north-1.amazonaws.com.cn")
     assert (client.pool.endpoint.host, path_style) == ("s3.cn-north-1.amazonaws.com.cn", True)
 
 
@@ -105,7 +105,7 @@ def test_endpoint_variables_of_the_shell_are_ignored_for_sides_with_profiles(
     for profile, sqs in (("cn", "own.example"), ("global", "sqs.us-west-2.amazonaws.com")):
         network = Network(regions[profile], session=Session(profile=profile), variables=False)
         assert "vpce" not in str(hosts(network))
-        assert network.caller("sqs").pool.endpoint.host == sqs
+        assert network.client("sqs").pool.endpoint.host == sqs
         stack = Stack(side=SideName(profile), settings=settings(local_region=regions[profile]), profile=profile)
         assert client_maker(stack)("sqs").meta.endpoint_url == f"https://{sqs}"
     shell = Stack(side=SideName.CN, settings=settings())

@@ -152,7 +152,7 @@ def counters(connection: Connection, monkeypatch: pytest.MonkeyPatch, rate: floa
     """Let the kernel's counters move at `rate` bytes per second, and return a list that holds the time."""
     now = [connection.progress]
     start = now[0]
-    monkeypatch.setattr(connection, "_wire", lambda: (int((now[0] - start) * rate), sending))
+    monkeypatch.setattr(connection, "_transfer_progress", lambda: (int((now[0] - start) * rate), sending))
     return now
 
 
@@ -289,13 +289,13 @@ async def test_kernel_counters_count_bytes_that_left_the_send_buffer() -> None:
         sending = asyncio.create_task(connection.send_request(head, LARGE, headless=False))
         while not connection._transport.get_write_buffer_size():  # noqa: ASYNC110
             await asyncio.sleep(0)
-        before, busy = connection._wire()
+        before, busy = connection._transfer_progress()
         assert busy
         assert before < len(LARGE)
         read.set()
         await taken.wait()
         await sending
-        after, busy = connection._wire()
+        after, busy = connection._transfer_progress()
         assert (after >= len(LARGE), busy) == (True, False)
         client.close()
 

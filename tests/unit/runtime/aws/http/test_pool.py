@@ -47,7 +47,7 @@ async def test_dead_idle_connections_together_cost_one_silence_limit(monkeypatch
         await silent.wait()
         (busy,) = client.pool._busy
         # The kernel may count a late acknowledgement of the request as movement.
-        monkeypatch.setattr(busy, "_wire", lambda: (busy._moved, False))
+        monkeypatch.setattr(busy, "_transfer_progress", lambda: (busy._moved, False))
         busy.progress -= SILENCE_SECONDS + 1
         client.pool._sweep()
         assert await asking == b"x"

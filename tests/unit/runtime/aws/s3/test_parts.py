@@ -265,7 +265,7 @@ async def test_unprocessed_keys_are_read_again_and_then_raise(monkeypatch: pytes
 
 
 async def test_repeated_write_of_the_same_entry_succeeds(server: Server) -> None:
-    caller = Network("cn-north-1", KEY).caller("dynamodb", server.url)
+    caller = Network("cn-north-1", KEY).client("dynamodb", server.url)
     ledger = DynamoLedger(caller, server.make_table())
     entry = LedgerEntry("k", 1, updated=5)
     await ledger.put(entry, 0)
@@ -278,7 +278,7 @@ async def test_repeated_write_of_the_same_entry_succeeds(server: Server) -> None
 
 
 async def test_peer_secret_is_read(server: Server) -> None:
-    caller = Network("cn-north-1", KEY).caller("secretsmanager", server.url)
+    caller = Network("cn-north-1", KEY).client("secretsmanager", server.url)
     values = {"access_key_id": "AKIA", "secret_access_key": "very/secret", "user_id": "AIDA"}
     secret = await PeerSecrets(caller, server.make_secret(values)).read()
     assert secret == PeerSecret("AKIA", "very/secret", "AIDA")
@@ -305,7 +305,7 @@ async def test_secret_marked_for_deletion_is_absent() -> None:
 
 
 async def test_user_id_of_the_caller_is_read(server: Server) -> None:
-    identity = StsIdentity(Network("cn-north-1", KEY).caller("sts", server.url))
+    identity = StsIdentity(Network("cn-north-1", KEY).client("sts", server.url))
     assert await identity.user_id() == server.client("sts").get_caller_identity()["UserId"]
     async with scripted(error(403, "InvalidClientTokenId")) as script:
         with pytest.raises(CredentialRejectedError):
@@ -331,10 +331,10 @@ def _bare(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
 @pytest.mark.parametrize(("region", "suffix"), [("cn-north-1", "amazonaws.com.cn"), ("us-west-2", "amazonaws.com")])
 def test_endpoints_follow_the_partition(region: str, suffix: str) -> None:
     network = Network(region)
-    assert network.caller("sqs").pool.endpoint == Endpoint(f"sqs.{region}.{suffix}", 443, True)
-    caller, path_style = network.s3("bucket")
+    assert network.client("sqs").pool.endpoint == Endpoint(f"sqs.{region}.{suffix}", 443, True)
+    caller, path_style = network.bucket_client("bucket")
     assert (caller.pool.endpoint.host, path_style) == (f"bucket.s3.{region}.{suffix}", False)
-    caller, path_style = network.s3("a.b")
+    caller, path_style = network.bucket_client("a.b")
     assert (caller.pool.endpoint.host, path_style) == (f"s3.{region}.{suffix}", True)
 
 
@@ -343,17 +343,17 @@ def test_configured_endpoints_are_used(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:5000")
     monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", "http://127.0.0.1:6000/base/")
     network = Network("us-west-2")
-    assert network.caller("sqs").pool.endpoint == Endpoint("127.0.0.1", 6000, False, "/base")
-    assert network.caller("dynamodb").pool.endpoint.authority == "127.0.0.1:5000"
-    assert network.caller("sts", "https://sts.example").pool.endpoint.authority == "sts.example"
-    caller, path_style = network.s3("bucket", "http://[::1]:7000")
+    assert network.client("sqs").pool.endpoint == Endpoint("127.0.0.1", 6000, False, "/base")
+    assert network.client("dynamodb").pool.endpoint.authority == "127.0.0.1:5000"
+    assert network.client("sts", "https://sts.example").pool.endpoint.authority == "sts.example"
+    caller, path_style = network.bucket_client("bucket", "http://[::1]:7000")
     assert (caller.pool.endpoint.authority, path_style) == ("[::1]:7000", True)
 
 
 @pytest.mark.usefixtures("_bare")
 def test_unknown_region_is_a_fatal_error() -> None:
     with pytest.raises(FatalError, match="nowhere"):
-        Network("nowhere").caller("sqs")
+        Network("nowhere").client("sqs")
 
 
 @pytest.mark.usefixtures("_bare")

@@ -80,7 +80,7 @@ async def test_denied_tags_close_the_object_connection() -> None:
         b = bucket(script, Options(tags=True))
         with pytest.raises(AccessDeniedError, match="GetObjectTagging"):
             await b.read("k")
-        assert b.caller.pool.open == 1
+        assert b.client.pool.open == 1
 
 
 async def test_all_requests_name_the_requester_as_payer() -> None:

@@ -351,7 +351,7 @@ async def test_content_is_read_in_one_request(size: int) -> None:
         assert b.admission.held_bytes == (size if size > 16 else 0)
         del whole
         await reading.close()
-        assert (b.admission.held_bytes, b.caller.pool.open) == (0, 1)
+        assert (b.admission.held_bytes, b.client.pool.open) == (0, 1)
 
 
 async def test_reader_closed_unread_closes_its_connection() -> None:
@@ -362,7 +362,7 @@ async def test_reader_closed_unread_closes_its_connection() -> None:
             assert reading is not None
             await reading.close()
             await reading.close()
-        assert b.caller.pool.open == 0
+        assert b.client.pool.open == 0
 
 
 async def test_answer_longer_than_the_requested_range_is_refused() -> None:
@@ -372,7 +372,7 @@ async def test_answer_longer_than_the_requested_range_is_refused() -> None:
             await b.read_range("k", 0, 100_000, "e")
         with pytest.raises(UnavailableError, match="200000 bytes came for 0 to 10"):
             await b.read_range("k", 0, 10, "e")
-        assert b.caller.pool.open == 0
+        assert b.client.pool.open == 0
 
 
 async def test_deletion_without_an_etag_is_refused() -> None:

@@ -59,7 +59,7 @@ async def test_long_part_is_sent_whole() -> None:
         assert request.headers["content-length"] == str(SIZE)
         assert request.headers["x-amz-content-sha256"] == "UNSIGNED-PAYLOAD"
         assert source.read_from == [0, PIECE_BYTES, 2 * PIECE_BYTES]
-        assert b.caller.pool.open == 1
+        assert b.client.pool.open == 1
 
 
 @pytest.mark.parametrize("first", [error(503, "SlowDown"), error(500, "InternalError"), CLOSE])
@@ -83,7 +83,7 @@ async def test_failed_source_closes_the_connection(error: Exception) -> None:
         b = bucket(script)
         with pytest.raises(type(error)):
             await b.put_part("k", "u", 7, Source(PIECE_BYTES, error).pieces())
-        assert b.caller.pool.open == 0
+        assert b.client.pool.open == 0
         assert answered == [], "half a part is not stored"
         await b.put_part("k", "u", 7, Source().pieces())
         assert len(answered) == 1
@@ -147,7 +147,7 @@ async def test_refusal_between_two_pieces_closes_the_connection(
     try:
         with pytest.raises(Exception, match="AccessDenied"):
             await b.put_part("k", "u", 7, Source().pieces())
-        assert b.caller.pool.open == 0
+        assert b.client.pool.open == 0
         await ended.wait()
     finally:
         server.close()
@@ -165,7 +165,7 @@ async def test_failed_source_is_not_retried_on_each_idle_connection() -> None:
     async with scripted(answer(200, ETag='"e"')) as script:
         b = bucket(script)
         await asyncio.gather(*[b.put("k", b"x", Attributes(), None, MUST_NOT_EXIST) for _ in range(8)])
-        assert b.caller.pool.open == 8
+        assert b.client.pool.open == 8
         with pytest.raises(UnavailableError, match="silent"):
             await b.put_part("k", "u", 7, StreamedBody(read, 0, SIZE))
         assert tries == ATTEMPTS
