@@ -82,7 +82,7 @@ async def _dial(protocol: asyncio.BufferedProtocol, host: str, port: int, *, sec
     )
     if layer is None:
         return transport
-    await layer.secured()
+    await layer.wait_until_secure()
     return layer
 
 
@@ -237,7 +237,7 @@ class Pool:
         layer = TlsLayer(connection, _tls(), e.host)
         transport.set_protocol(layer)
         layer.connection_made(transport)
-        await layer.secured()
+        await layer.wait_until_secure()
         return connection
 
     def _sweep(self) -> None:

@@ -41,7 +41,7 @@ class TlsLayer(asyncio.Transport, asyncio.BufferedProtocol):
         self._open = False
         self._paused = False
 
-    async def secured(self) -> None:
+    async def wait_until_secure(self) -> None:
         """Wait until the handshake is complete. Raises `OSError`, of which `ssl.SSLError` is one; then it is closed."""
         try:
             await self._secured

@@ -224,7 +224,7 @@ async def test_certificate_of_another_name_is_refused(folder: Path) -> None:
     peer = Peer(folder, Collector(), host="other.example")
     peer.shake_hands()
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
-        await peer.layer.secured()
+        await peer.layer.wait_until_secure()
     assert peer.wire.aborted
 
 
