@@ -20,7 +20,9 @@ _MEMORY = Path("/dev/shm")
 @contextlib.contextmanager
 def data() -> Iterator[Path]:
     """Yield a folder, in memory if there is space, so that the disk is not measured."""
-    with tempfile.TemporaryDirectory(prefix="bench-", dir=_MEMORY if in_memory() else tools.HOME) as folder:
+    parent = _MEMORY if in_memory() else tools.HOME
+    parent.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=parent) as folder:
         yield Path(folder)
 
 
