@@ -78,8 +78,9 @@ $(FLOOR): requirements/floor.lock pyproject.toml
 	@$(PYTHON) tools/environment.py floor $(@D)
 	@touch $@
 
-floor: $(FLOOR)  ## run the tests of the component, the pack and the commands with the oldest versions that are allowed
-	@build/floor/bin/python -m pytest -q -n 2 -p no:cacheprovider tests/unit/components tests/unit/policy tests/unit/runtime/commands
+floor: $(FLOOR)  ## run the tests of the component, the pack and the commands with the oldest versions that are allowed; QUICK=1 without the engine's
+	@build/floor/bin/python -m pytest -q -n 2 -p no:cacheprovider $(if $(QUICK),-m "not engine") \
+		tests/unit/components tests/unit/policy tests/unit/runtime/commands
 
 MINUTES ?= 30
 soak: $(READY)  ## steady load with faults and key rotations for MINUTES=30: what the workers hold must not grow
