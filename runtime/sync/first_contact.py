@@ -119,13 +119,16 @@ async def _read(bucket: Bucket, key: str, seen: ObjectHead, start: int, end: int
     for at in range(start, end, RANGE_BYTES):
         piece = await bucket.read_range(key, at, min(end, at + RANGE_BYTES), seen.etag)
         into.update(piece)
+        del piece  # its room is for the next
 
 
 async def _same_bytes(context: SyncContext, key: str, local: ObjectHead, remote: ObjectHead) -> bool:
-    """Read both contents and compare them, up to the first difference."""
+    """Read both contents and compare the digests of their pieces, up to the first difference."""
     for at in range(0, local.size, RANGE_BYTES):
         end = min(local.size, at + RANGE_BYTES)
-        ours = await context.local.read_range(key, at, end, local.etag)
-        if ours != await context.remote.read_range(key, at, end, remote.etag):
+        ours, theirs = new_digest("sha256"), new_digest("sha256")
+        await _read(context.local, key, local, at, end, ours)
+        await _read(context.remote, key, remote, at, end, theirs)
+        if ours.digest() != theirs.digest():
             return False
     return True

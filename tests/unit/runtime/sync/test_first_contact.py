@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from dualsync.runtime.aws.http.body_memory import Admission
 from dualsync.runtime.errors import AccessDeniedError
 from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.records import CONFLICT
 from dualsync.runtime.settings import FirstContact
+from dualsync.runtime.sync import first_contact
 from dualsync.runtime.sync.decision import WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN
+from dualsync.runtime.transfer.forwarding_bucket import ForwardingBucket
 from tests.support.builders import USER, Journal, Side, settings
 from tests.support.fakes.gate import run
 from tests.support.fakes.store import Store
@@ -236,3 +240,28 @@ def test_equal_bytes_with_other_metadata_converge_to_the_newest() -> None:
     assert there is not None
     assert there.seen.attributes == Attributes(content_type="text/css", metadata=(("owner", "a"),))
     assert [r.kind for r in side.ledger.table.records.values()] == [CONFLICT]
+
+
+@pytest.mark.parametrize("contact", [FirstContact.CHECKSUM, FirstContact.CONTENT])
+async def test_comparison_holds_one_piece_at_a_time(contact: FirstContact, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise many comparisons, each holding one piece, would deadlock on the memory bound."""
+    monkeypatch.setattr(first_contact, "RANGE_BYTES", 4000)
+    w = Seeded(first_contact=contact)
+    if contact is FirstContact.CONTENT:
+        w.encrypt()
+    for store in (w.here, w.there):
+        whole(store)
+    admission = Admission(4000)
+
+    class Bounded(ForwardingBucket):
+        async def read_range(self, key: str, start: int, end: int, etag: str) -> bytes:
+            piece = await admission.body(end - start)
+            piece[:] = await super().read_range(key, start, end, etag)
+            return cast(bytes, piece)
+
+    context = replace(w.context, local=Bounded(w.local), remote=Bounded(w.remote))
+    local, remote = await w.local.head("k"), await w.remote.head("k")
+    assert local is not None
+    assert remote is not None
+    assert await asyncio.wait_for(first_contact.holds_same_content(context, "k", local, remote), 60)
+    assert admission.held_bytes == 0
