@@ -17,6 +17,7 @@ from dualsync.runtime.model.checksums import (
 from dualsync.runtime.model.objects import Attributes, ObjectHead, Precondition, PutResult
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.ports import Clock, Ledger, ObjectReader, Parallel, Route
+from dualsync.runtime.transfer.derived_checksum import can_derive
 from dualsync.runtime.transfer.multipart import MultipartCopier, SourceChangedError, read_version, stream_range
 from dualsync.runtime.transfer.upload_record import UploadRecord
 from dualsync.runtime.transfer.upload_record_codec import digest_attributes
@@ -29,8 +30,8 @@ The largest object has 48.8 TiB ("Multipart upload limits", S3 User Guide).
 """
 
 MD5_BYTES = 256 << 20
-"""Up to this size an object without a stored checksum is sent in one request, so that S3 compares its MD5. A connection
-lost in a larger one would cost too much; those go in parts, which TLS and the conditional reads protect."""
+"""Bytes of the largest object whose MD5 is compared with one request. A connection lost in a longer one would cost too
+much. A larger object goes in parts, with a CRC32 that is derived from its MD5."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,6 +56,8 @@ class Copier:
     """From this size on an object's parts go through the queue."""
     part_request_bytes: int = 64 << 20
     """Bytes per part request."""
+    md5_bytes: int = MD5_BYTES
+    """Up to this size an object without a stored checksum is sent in one request with the MD5 that its ETag is."""
 
     async def copy(
         self, route: Route, reading: ObjectReader, key: str, stamp: Stamp, condition: Precondition, to: str = ""
@@ -90,13 +93,9 @@ class Copier:
                 raise SourceChangedError(f"read {len(body)} of {seen.size} bytes")
             return await route.target.put(to or key, body, with_md5(attributes, seen), stamp, condition)
         await reading.close()
-        whole_sum = with_md5(attributes, seen) if seen.size <= MD5_BYTES else attributes
-        if (
-            not parts
-            and seen.size <= MAX_PART_BYTES
-            and value(whole_sum.checksum)
-            and not is_linear(whole_sum.checksum)
-        ):
+        whole_sum = with_md5(attributes, seen)
+        longest = MAX_PART_BYTES if value(attributes.checksum) else self.md5_bytes
+        if not parts and seen.size <= longest and value(whole_sum.checksum) and not is_linear(whole_sum.checksum):
             # S3 makes no such checksum of parts, but compares it with one request, however long.
             whole = stream_range(route.source, key, seen.etag, 0, seen.size)
             try:
@@ -104,7 +103,7 @@ class Copier:
             except PermanentError as e:
                 if e.reason != "EntityTooLarge":  # a store may take less than S3; it can still have the object in parts
                     raise
-        length, checksum = await self._layout(route, key, seen, parts)
+        length, checksum = await self._layout(route, key, seen, parts, whole_sum.checksum)
         upload = UploadRecord(
             route=route.name,
             key=key,
@@ -114,7 +113,7 @@ class Copier:
             part_length=length,
             checksum=checksum,
             stamp=stamp.encode(),
-            attributes=digest_attributes(attributes),
+            attributes=digest_attributes(whole_sum),  # uploads that are not compared with the MD5 are not continued
             started=int(self.clock.now()),
         )
         return await MultipartCopier(route, self.ledger, self.parallel).copy(
@@ -127,13 +126,12 @@ class Copier:
             compare_etags=seen.md5_etag and not value(attributes.checksum),
         )
 
-    async def _layout(self, route: Route, key: str, seen: ObjectHead, parts: int) -> tuple[int, str]:
-        """Return the length of parts and the checksum that the target computes of them.
+    async def _layout(self, route: Route, key: str, seen: ObjectHead, parts: int, checksum: str) -> tuple[int, str]:
+        """Return the length of parts and the checksum that the target computes of them, or one to derive it from.
 
         The length is the source's own where it is known. A composite checksum needs parts of the source's layout.
         """
-        checksum = seen.attributes.checksum
-        whole = checksum if is_linear(checksum) else ""
+        whole = checksum if is_linear(checksum) or can_derive(checksum) else ""
         if parts:
             first = await read_version(route.source.head_part(key, 1, seen.etag))
             if 0 < first.size <= MAX_PART_BYTES and -(-seen.size // first.size) == parts:

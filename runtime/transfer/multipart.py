@@ -22,7 +22,7 @@ from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.model.streamed_body import StreamedBody
 from dualsync.runtime.ports import Bucket, Ledger, Parallel, Route
-from dualsync.runtime.transfer import upload_record_codec
+from dualsync.runtime.transfer import derived_checksum, upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord, record_id
 
 T = TypeVar("T")
@@ -83,10 +83,13 @@ class MultipartCopier:
         Without `record` the ledger gets no record, and whatever fails is aborted. That is for an object that is small,
         and in parts only because its source is: to start again costs less than the requests of a record.
 
+        A checksum of the plan that S3 cannot compute from parts is replaced with the CRC32 of the content that has it.
+        The content is read for that once before an upload is started, and not when one is resumed.
+
         With `compare_etags` both ETags are MD5s of the parts' MD5s, and have to be the same for the same parts.
 
-        Raises `SourceChangedError`, `PreconditionFailedError`, `ConcurrentWriteError`, `RetryableError`, and with
-        `split` `UploadInProgressError` as long as parts are missing.
+        Raises `SourceChangedError`, `PreconditionFailedError`, `ConcurrentWriteError`, `RetryableError` (of which
+        `ChecksumMismatchError` is one), and with `split` `UploadInProgressError` as long as parts are missing.
         """
         try:
             return await self._copy(plan, attributes, stamp, condition, split, record, compare_etags)
@@ -144,7 +147,12 @@ class MultipartCopier:
             raise
 
     async def _begin(self, plan: UploadRecord, attributes: Attributes, stamp: Stamp) -> UploadRecord:
-        opened = await self.route.target.create_upload(plan.target_key, attributes, stamp, plan.checksum)
+        checksum = plan.checksum
+        if derived_checksum.can_derive(checksum):
+            checksum = await read_version(
+                derived_checksum.derive(self.route.source, plan.key, plan.etag, plan.size, checksum)
+            )
+        opened = await self.route.target.create_upload(plan.target_key, attributes, stamp, checksum)
         return replace(plan, upload_id=opened.id, checksum=opened.checksum)
 
     async def _complete(

@@ -97,6 +97,8 @@ class Modes:
     """True if objects are copied in parts of a few bytes."""
     giants: bool = False
     """True if objects exceed `giantThreshold`, so that all workers share the copy of one: each part is a message."""
+    md5_etags: bool = False
+    """True if ETags are known to be MD5 digests, and objects in parts are compared with them."""
     policy: str = "newest"
     """Conflict policy."""
     keep_loser: bool = False
@@ -152,6 +154,7 @@ class Modes:
             "kms": any(self.kms),
             "parts": self.parts,
             "giants": self.giants,
+            "MD5 ETags": self.md5_etags,
             "several workers": self.workers > 1,
             "a preferred side": self.policy != "newest",
             "losers kept": self.keep_loser,
@@ -224,6 +227,7 @@ def draw(seed: int, length: int = 30) -> History:
         prefix=more.choice((("in/", "out/"), ("", "mirror/"))) if more.random() < 0.08 else ("", ""),
     )
     modes = replace(modes, giants=modes.parts and Random(seed ^ 0x61A47).random() < 0.5)
+    modes = replace(modes, md5_etags=modes.parts and Random(seed ^ 0x46).random() < 0.4)
     uploads = r.random() < 0.3
     repeats = r.random() < 0.12
     touches = r.random() < 0.12

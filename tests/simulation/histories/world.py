@@ -112,6 +112,7 @@ class SimulatedWorld:
             store.marker_removal_raises_event = not modes.silent_undelete
             store.absent_delete_is_404 = not modes.absent_204
             store.spent_by_412 = not modes.absent_204
+            store.md5_etags = modes.md5_etags
 
     @property
     def carriers(self) -> list[str]:
@@ -184,6 +185,7 @@ class SimulatedWorld:
                 part_size=s.part_size,
                 giant=s.giant_threshold,
                 part_request_bytes=PART,
+                md5_bytes=0,
                 parallel=Serial(),
                 ledger=ledger,
                 clock=clock,

@@ -14,7 +14,7 @@ from dualsync.runtime.errors import (
     UnavailableError,
     UploadGoneError,
 )
-from dualsync.runtime.model.checksums import composite_parts, is_linear, kind, value
+from dualsync.runtime.model.checksums import CONTENT_MD5, composite_parts, is_linear, kind, value
 from dualsync.runtime.model.objects import (
     Attributes,
     ListedObject,
@@ -141,6 +141,8 @@ class FakeBucket:
             attributes = replace(attributes, checksum="")
         elif checksum and checksum != checksum_of(kind(checksum), content):
             raise ChecksumMismatchError(f"PUT {key}: BadDigest")
+        if kind(checksum) == CONTENT_MD5:  # compared, not stored
+            attributes = replace(attributes, checksum="")
         written = self.store.put(full, content, self.principal, attributes, stamp)
         await self._put[1]
         return written

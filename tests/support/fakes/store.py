@@ -14,6 +14,7 @@ from dataclasses import replace
 from enum import StrEnum
 from random import Random
 
+from dualsync.runtime.model.checksums import CONTENT_MD5
 from dualsync.runtime.model.objects import Attributes, ListedObject, ObjectHead, Part, PutResult
 from dualsync.runtime.model.origin_version import Stamp
 from tests.support.fakes.clock import Time
@@ -101,6 +102,8 @@ class Store:
         self.absent_delete_is_404 = True
         self.spent_by_412 = True
         self.marker_removal_raises_event = True
+        self.md5_etags = False
+        """True if ETags are known to be made of MD5 digests, as with S3 itself; never with SSE-KMS."""
         self.shows_parts = True
         """True if the checksums of parts are returned."""
         self.unsupported_checksums: set[str] = set()
@@ -300,13 +303,13 @@ class Store:
         before = self.current(key)
         version_id = self._version_id()
         shown = version_id if self.versioning is not Versioning.NEVER else ""
-        version = Version(
-            version_id, ObjectHead(etag, len(body), modified, stamp, attributes, shown, opaque=self.kms), body, False
-        )
+        md5 = self.md5_etags and not self.kms
+        head = ObjectHead(etag, len(body), modified, stamp, attributes, shown, opaque=self.kms, md5_etag=md5)
+        version = Version(version_id, head, body, False)
         version.parts = parts or version.parts
         self._add(key, version)
         self._changed(key, before, version, principal, event, shown)
-        return PutResult(etag, shown)
+        return PutResult(etag, shown, md5)
 
     def _add(self, key: str, version: Version) -> None:
         versions = self.keys.get(key)
@@ -379,6 +382,8 @@ def checksum_of(kind: str, body: bytes) -> str:
     """Return a checksum as text; for a kind that Python does not implement, another digest takes its place."""
     if kind == "crc32":
         digest = zlib.crc32(body).to_bytes(4, "big")
+    elif kind == CONTENT_MD5:
+        digest = hashlib.md5(body, usedforsecurity=False).digest()
     elif kind in ("md5", "sha1", "sha256", "sha512"):
         digest = hashlib.new(kind, body, usedforsecurity=False).digest()
     else:

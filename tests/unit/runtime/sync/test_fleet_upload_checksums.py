@@ -14,6 +14,8 @@ from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.multipart import CORRUPT_ATTEMPTS, CORRUPT_SECONDS
 from tests.support.builders import USER, settings
 from tests.support.fakes.queue import Letter
+from tests.support.fakes.store import checksum_of
+from tests.support.handlers import handler_of
 from tests.unit.runtime.sync.test_fleet_upload import CONTENT, LENGTH, World
 
 KINDS = ["crc32", "crc64nvme", "crc32-", "crc32c-", "sha256-", "xxhash128-"]
@@ -32,6 +34,18 @@ class ChecksummedUpload(World):
             self.here.put_part(upload, number, part)
         self.time.now += 1
         self.here.complete_upload(upload, USER)
+        self._begin()
+
+    def begin_with_md5(self, *, kms: bool = False) -> None:
+        """Write the object in one piece, without a stored checksum, and too large for one request with its MD5."""
+        self.here.md5_etags = self.there.md5_etags = True
+        self.there.kms = kms
+        self.put("k", CONTENT)
+        self.context = replace(self.context, copier=replace(self.context.copier, md5_bytes=LENGTH))
+        self.worker = handler_of(self.context, health=self.health)
+        self._begin()
+
+    def _begin(self) -> None:
         source = self.local
         read_range, read_part = source.read_range, source.read_part
 
@@ -124,6 +138,49 @@ def test_object_that_is_always_corrupted_is_dead_lettered(checksum: str, reason:
         w.work(w.events[-1])
         w.process_all()
         assert (w.arrived(), w.checksum()) == (CONTENT, w.source_checksum()), "a later request copies it"
+
+
+@pytest.mark.parametrize("kms", [False, True])
+def test_object_without_a_stored_checksum_is_compared_with_its_md5(kms: bool) -> None:
+    w = checksummed_upload()
+    w.begin_with_md5(kms=kms)
+    assert len(w.parts()) == 4
+    w.process_all()
+    assert (w.arrived(), w.checksum()) == (CONTENT, checksum_of("crc32", CONTENT))
+    assert (w.there.uploads, w.upload(), dead_letter_reasons(w)) == ({}, None, [])
+
+
+@pytest.mark.parametrize("kms", [False, True])
+@pytest.mark.parametrize("part", range(4))
+def test_corrupted_part_of_another_worker_differs_from_the_md5(part: int, kms: bool) -> None:
+    w = checksummed_upload()
+    w.begin_with_md5(kms=kms)
+    for number, letter in enumerate(w.parts()):
+        w.flipped = number == part
+        w.do(letter)
+    assert w.arrived() is None
+    w.process_all()
+    assert (w.arrived(), w.checksum()) == (CONTENT, checksum_of("crc32", CONTENT))
+    assert [event.name for event in w.events] == ["ObjectCreated:Put"]
+    assert (w.there.uploads, w.upload(), dead_letter_reasons(w)) == ({}, None, [])
+
+
+def test_corrupted_read_of_the_whole_starts_no_upload() -> None:
+    w = checksummed_upload()
+    w.flipped = 1
+    w.begin_with_md5()
+    assert (w.parts(), w.there.uploads, w.upload()) == ([], {}, None)
+    w.process_all()
+    assert (w.arrived(), w.checksum()) == (CONTENT, checksum_of("crc32", CONTENT))
+
+
+def test_object_that_never_has_its_md5_is_dead_lettered() -> None:
+    w = checksummed_upload()
+    w.flipped = 1 << 30
+    w.begin_with_md5()
+    w.process_all()
+    assert (w.arrived(), w.upload()) == (None, None)
+    assert [text.split(":")[0] for text in dead_letter_reasons(w)] == ["corrupt"]
 
 
 def test_small_object_that_is_always_corrupted_is_dead_lettered() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import zlib
 from base64 import b64encode
 from collections.abc import Callable
 
@@ -14,6 +15,8 @@ from dualsync.runtime.model.objects import MUST_NOT_EXIST
 from dualsync.runtime.platform import LoopParallel, SystemClock
 from dualsync.runtime.ports import Route
 from dualsync.runtime.transfer.copier import Copier
+from tests.support.fakes.ledger import FakeLedger
+from tests.support.fakes.parallel import Serial
 from tests.support.scripted_server import ReceivedRequest, Script, answer, error, scripted
 from tests.support.wire import MODIFIED, STAMP, bucket
 
@@ -85,6 +88,43 @@ async def test_etag_that_is_not_an_md5_is_not_sent(headers: dict[str, str], opti
     async with scripted(store(CONTENT, **headers)) as script:
         await copy(script, options)
         assert "content-md5" not in script.requests[-1].headers
+
+
+async def test_object_too_large_for_one_request_goes_in_parts_with_its_crc32() -> None:
+    crc32 = b64encode(zlib.crc32(CONTENT).to_bytes(4, "big")).decode()
+
+    def serve(request: ReceivedRequest) -> bytes:
+        if request.method == "GET":
+            given = request.headers.get("range")
+            start, end = (int(n) for n in given.removeprefix("bytes=").split("-")) if given else (0, len(CONTENT) - 1)
+            return answer(
+                206 if given else 200, CONTENT[start : end + 1], ETag=f'"{DIGEST.hexdigest()}"', Last_Modified=MODIFIED
+            )
+        if request.path.endswith("?uploads="):
+            confirmed = {"x_amz_checksum_algorithm": "CRC32", "x_amz_checksum_type": "FULL_OBJECT"}
+            return answer(200, b"<R><UploadId>u</UploadId></R>", **confirmed)
+        if request.method == "POST":
+            return answer(200, b"<R><ETag>whole-2</ETag></R>")
+        return answer(200, ETag='"part"')
+
+    async with scripted(serve) as script:
+        b = bucket(script, S3)
+        copier = Copier(
+            threshold=PART,
+            part_size=PART,
+            parallel=Serial(),
+            ledger=FakeLedger(),
+            clock=SystemClock(),
+            md5_bytes=PART,
+        )
+        reading = await b.read("k")
+        assert reading is not None
+        await copier.copy(Route(b, b, "local>remote"), reading, "k", STAMP, MUST_NOT_EXIST)
+        started, completed = (request.headers for request in script.requests if request.method == "POST")
+        assert (started["x-amz-checksum-algorithm"], started["x-amz-checksum-type"]) == ("CRC32", "FULL_OBJECT")
+        assert (completed["x-amz-checksum-crc32"], completed["x-amz-checksum-type"]) == (crc32, "FULL_OBJECT")
+        whole = next(request for request in script.requests if request.headers.get("range"))
+        assert whole.headers["if-match"] == f'"{DIGEST.hexdigest()}"'
 
 
 def parts(read: bytes, sizes: tuple[int, int] = (PART, PART), **written: str) -> Callable[[ReceivedRequest], bytes]:
