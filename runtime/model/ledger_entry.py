@@ -52,6 +52,19 @@ class SyncedVersion:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingWrite:
+    """A write over the peer's object that was announced in the ledger and whose end is not recorded.
+
+    The write is conditional. So if the peer holds `version` now, `replaced` was there until that arrived.
+    """
+
+    version: OriginVersion
+    """The version that is written to the peer."""
+    replaced: OriginVersion | None
+    """The peer's version that it replaces; None if nothing was there, or if attempts met different versions."""
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerEntry:
     """The ledger's item for one key.
 
@@ -92,6 +105,8 @@ class LedgerEntry:
     attributes: str = ""
     """Digest of the attributes of the local copy of `synced`; empty if not known. It tells changes of metadata within
     one second apart, which have the same ETag and time."""
+    pending: PendingWrite | None = None
+    """A write over an object of the peer's that is not the synced version, until its end is recorded."""
     unmatched: str = ""
     """An object that a finder saw here without a counterpart and without any proof (`modified;etag`)."""
     updated: int = 0

@@ -22,33 +22,37 @@ from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import SideName
 
 LENGTH = 7
+IDENTITY_LENGTH = 3
 
 
 def encode(version: SyncedVersion) -> list[str | int | None]:
     """Return the version as a list of JSON values."""
-    origin, local, remote = version.version, version.local, version.remote
-    return [
-        str(origin.origin),
-        origin.modified,
-        origin.etag,
-        local.etag,
-        local.modified,
-        remote.etag,
-        remote.modified,
-    ]
+    local, remote = version.local, version.remote
+    return [*encode_identity(version.version), local.etag, local.modified, remote.etag, remote.modified]
 
 
 def decode(row: object) -> SyncedVersion:
     """Return the version that `encode` made a list of. Raises `FieldError` for anything else."""
     if not isinstance(row, (list, tuple)) or len(row) != LENGTH:
         raise FieldError(f"synced version: {shorten(row)} is not a list of {LENGTH}")
-    origin, modified, etag = row[0], row[1], row[2]
+    return SyncedVersion(decode_identity(row[:3]), _copy(row[3:5]), _copy(row[5:7]))
+
+
+def encode_identity(version: OriginVersion) -> list[str | int | None]:
+    """Return side, time and ETag as a list."""
+    return [str(version.origin), version.modified, version.etag]
+
+
+def decode_identity(row: object) -> OriginVersion:
+    """Return the identity that `encode_identity` made a list of. Raises `FieldError` for anything else."""
+    if not isinstance(row, (list, tuple)) or len(row) != IDENTITY_LENGTH:
+        raise FieldError(f"version: {shorten(row)} is not a list of {IDENTITY_LENGTH}")
+    origin, modified, etag = row
     if origin not in tuple(SideName):
-        raise FieldError(f"synced version: {shorten(origin)} is not a side")
+        raise FieldError(f"version: {shorten(origin)} is not a side")
     if type(modified) is not int or not 0 <= modified <= MAX_SECONDS:
-        raise FieldError(f"synced version: {shorten(modified)} is not a time")
-    identity = OriginVersion(SideName(origin), modified, _etag(etag))
-    return SyncedVersion(identity, _copy(row[3:5]), _copy(row[5:7]))
+        raise FieldError(f"version: {shorten(modified)} is not a time")
+    return OriginVersion(SideName(origin), modified, _etag(etag))
 
 
 def _copy(pair: Sequence[Any]) -> CopyState:

@@ -96,6 +96,8 @@ class KeyState:
     """True if the event is older than what it would act on."""
     order_unknown: bool = False
     """True if a lifecycle rule may have removed the synced version, which may have arrived after the event."""
+    expires: bool = False
+    """True if lifecycle rules may remove current objects here."""
     unmatched: bool = False
     """True if an earlier finder run saw the object here without a counterpart, too."""
     superseded_etag: str = ""
@@ -190,6 +192,8 @@ def _both(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> D
         return Decision(Action.RECORD_SYNCED, "both hold this version")
     if _same_object(state, local.head, remote.head):
         return Decision(Action.RECORD_SYNCED, "the same content on both sides")
+    if _has_replaced(state, local, remote):
+        return _undo_replacement(state)
     if _is_same(state, local):
         former = remote.is_replica and remote.version.origin is state.side and not _arrived_long_after(local, remote)
         # Pulled under its name, a copy of a deleted version would have what it replaced deleted on both sides.
@@ -235,6 +239,29 @@ def _decide_crossed(state: KeyState, local: ObservedVersion, remote: ObservedVer
     if state.attempt < patience:
         return Decision(Action.WAIT, f"{_FORMER}: a deletion on its way may say more")
     return Decision(Action.PUSH, _FORMER)
+
+
+def _has_replaced(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:
+    """Return True if a copy of a version that is gone here has replaced the version there that is a copy here now.
+
+    The ledger announced that write. So the peer's version was there until ours arrived, and its copy could only arrive
+    here because ours was gone. Where lifecycle rules expire objects, a user need not have deleted it.
+    """
+    pending = state.entry.pending
+    return (
+        pending is not None
+        and local.is_replica
+        and remote.is_replica
+        and (remote.version, local.version) == (pending.version, pending.replaced)
+        and state.deletions_travel
+        and not state.expires
+    )
+
+
+def _undo_replacement(state: KeyState) -> Decision:
+    if state.attempt < WAIT_ATTEMPTS:
+        return Decision(Action.WAIT, "our copy replaced the peer's version, and is gone here: an echo may say more")
+    return Decision(Action.PUSH, "back over a copy that arrived after its deletion")
 
 
 def _arrived_long_after(local: ObservedVersion, remote: ObservedVersion) -> bool:

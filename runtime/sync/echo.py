@@ -101,6 +101,9 @@ async def _handle_arrival(
             return await _delete_both(context, request, entry, head, version)
         if updated != entry:
             await context.write(entry, replace(updated, updated=context.now()))
+        if updated.pending is not None:
+            check = _check_request(request, "a write over what both sides held may have ended")
+            return replace(_echo_result("known"), follow_up=check)
         return _echo_result("known")
     if entry.sequencer > request.sequencer and entry.synced is not None:
         if was_current_in_between(entry, request.sequencer) and version.origin is context.side.peer:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dualsync.runtime.messages.sync_request import SyncRequest
-from dualsync.runtime.model.ledger_entry import LedgerEntry
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
 
 UPLOAD_SECONDS = 3600
 """Seconds after the time that a multipart object shows, at most, in which it may have arrived: it shows its start."""
@@ -23,6 +23,8 @@ class EventOrder:
     """The event."""
     entry: LedgerEntry
     """The entry, as read before the event was added to it."""
+    expires: bool
+    """True if lifecycle rules may remove current objects here."""
 
     @property
     def is_stale(self) -> bool:
@@ -32,27 +34,41 @@ class EventOrder:
         it, unless the event happened after that second: then a forged event has raised the sequencers. Only that of the
         synced version's own last arrival counts, as any other event can be forged. Without it an event of that second
         is not stale: where no lifecycle rule expires objects, a deletion has emptied the key. What has expired was not
-        deleted, so that an event before the latest known one was of an earlier version.
+        deleted, so that an event before the latest known one was of an earlier version. Where objects expire, a
+        multipart object may have arrived long after the second that it shows.
         """
         request, entry, written = self.request, self.entry, self._written
         if written is not None and 0 < int(request.event_time) < written:
             return True
         last = entry.last_event or (entry.sequencer if entry.synced is None else "")
-        return "" < request.sequencer < last and (written is None or int(request.event_time) <= written)
+        if not "" < request.sequencer < last:
+            return False
+        latest = self._latest_arrival if self.expires else written
+        return latest is None or int(request.event_time) <= latest
 
     @property
     def is_unknown(self) -> bool:
-        """Return True if the synced version may have arrived after the event, for all that the entry knows.
+        """Return True if the synced version may have arrived after the event and expired, for all that the entry knows.
 
         The event of its arrival tells, when it has been read.
         """
-        request, entry, written = self.request, self.entry, self._written
-        if entry.synced is None or written is None or entry.last_event or not request.sequencer:
+        request, entry, latest = self.request, self.entry, self._latest_arrival
+        if not self.expires or entry.synced is None or latest is None or entry.last_event or not request.sequencer:
             return False
-        in_parts = "-" in entry.synced.local.etag
-        return int(request.event_time) <= written + (UPLOAD_SECONDS if in_parts else 0)
+        return int(request.event_time) <= latest
+
+    @property
+    def _held(self) -> CopyState | None:
+        synced = self.entry.synced or self.entry.expired
+        return None if synced is None else synced.local
 
     @property
     def _written(self) -> int | None:
-        synced = self.entry.synced or self.entry.expired
-        return None if synced is None else synced.local.modified
+        return None if self._held is None else self._held.modified
+
+    @property
+    def _latest_arrival(self) -> int | None:
+        held = self._held
+        if held is None or held.modified is None:
+            return None
+        return held.modified + (UPLOAD_SECONDS if "-" in held.etag else 0)

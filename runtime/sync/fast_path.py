@@ -23,11 +23,14 @@ from dualsync.runtime.sync.ledger_updates import (
 )
 
 
-async def copy_created(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> SyncResult:
+async def copy_created(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> SyncResult | None:
     """Copy the object that is here now, if a user wrote it.
 
-    Raises `PreconditionFailedError`, `ConcurrentWriteError`, `RetryableError`.
+    Returns None if a full check is needed, as while a write over the peer's object is not recorded. Raises
+    `PreconditionFailedError`, `ConcurrentWriteError`, `RetryableError`.
     """
+    if entry.pending is not None:
+        return None
     reader = await context.local.read(request.key)
     if reader is None:
         if (arrived := record_arrival(entry, request)) != entry:
@@ -79,8 +82,8 @@ async def propagate_deletion(context: SyncContext, request: SyncRequest, entry: 
         # late echo brings the proof.
         await context.write(entry, record_user_deletion(entry, request, context.now()))
         return SyncResult(Outcome.SKIPPED, "deleted before the peer had it, as far as is known")
-    order = EventOrder(request, entry)
-    if order.is_stale or (context.settings.local_expires and order.is_unknown):
+    order = EventOrder(request, entry, context.settings.local_expires)
+    if order.is_stale or order.is_unknown:
         return None
     await actions.delete_remote(context, request, before=entry, entry=entry, etag=proof.remote.etag, by_user=True)
     return SyncResult(Outcome.DELETED)

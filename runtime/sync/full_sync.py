@@ -22,11 +22,18 @@ from dualsync.runtime.settings import Events
 from dualsync.runtime.sync import actions
 from dualsync.runtime.sync.conflict_copy import keep_loser
 from dualsync.runtime.sync.context import SyncContext, SyncResult
-from dualsync.runtime.sync.decision import Action, Decision, KeyState, ObservedVersion
+from dualsync.runtime.sync.decision import (
+    WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN,
+    Action,
+    Decision,
+    KeyState,
+    ObservedVersion,
+)
 from dualsync.runtime.sync.event_order import EventOrder
 from dualsync.runtime.sync.first_contact import holds_same_content
 from dualsync.runtime.sync.ledger_updates import (
     record_late_creation,
+    record_pending,
     record_synced,
     record_tombstone,
     record_undelete,
@@ -63,7 +70,7 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
                 updated, request, context.now(), present=_is_synced_version(local, updated), here=local is not None
             )
         settings = context.settings
-        order = EventOrder(request, entry)
+        order = EventOrder(request, entry, settings.local_expires)
         rewritten = updated.rewritten_after_deletion and not settings.direction.one_way
         if local is not None and _is_synced_version(local, updated) and rewritten:
             return await _remove_both(context, request, entry, updated, local, remote)
@@ -85,7 +92,8 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             superseded_etag=request.etag if _was_deleted_since(request, updated) else "",
             settled=reader is not None and context.now() - reader.head.modified >= SETTLED_SECONDS,
             stale=order.is_stale,
-            order_unknown=settings.local_expires and order.is_unknown,
+            order_unknown=order.is_unknown,
+            expires=settings.local_expires,
             unmatched=reader is not None
             and entry.unmatched == unmatched_mark(reader.head)
             and _has_peer_finder_run(context, entry),
@@ -115,8 +123,8 @@ def unmatched_mark(head: ObjectHead) -> str:
     return f"{head.modified};{head.etag}"
 
 
-def _is_synced_version(local: ObservedVersion | None, entry: LedgerEntry) -> bool:
-    return local is not None and entry.synced is not None and local.version == entry.synced.version
+def _is_synced_version(observed: ObservedVersion | None, entry: LedgerEntry) -> bool:
+    return observed is not None and entry.synced is not None and observed.version == entry.synced.version
 
 
 def _with_own_write(entry: LedgerEntry, request: SyncRequest, local: ObservedVersion | None) -> LedgerEntry:
@@ -228,9 +236,19 @@ async def _record_same_version(
     synced = SyncedVersion(
         version, CopyState(local.head.etag, local.head.modified), CopyState(remote.head.etag, remote.head.modified)
     )
+    updated = record_synced(entry, synced, request, context.now(), here=local.head)
     if entry.synced != synced or entry.sequencer < request.sequencer or entry != before:
-        await context.write(before, record_synced(entry, synced, request, context.now(), here=local.head))
-    return SyncResult(Outcome.AGREED, decision.reason)
+        await context.write(before, updated)
+    if updated.pending is None or request.attempt >= WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN:
+        return SyncResult(Outcome.AGREED, decision.reason)
+    # A worker whose message came back may still write over it.
+    again = request.retry_after_conflict("a write over what both sides hold may be under way")
+    return SyncResult(
+        Outcome.AGREED,
+        decision.reason,
+        follow_up=again,
+        delay=context.settings.retry_delay_seconds * 2**request.attempt,
+    )
 
 
 def _is_ours_winner(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:
@@ -249,9 +267,37 @@ async def _push(
     entry, remote = state.entry, state.remote
     if decision.loser is not None and context.settings.keep_loser and remote is not None:
         await keep_loser(context, request.key, remote, context.remote)
+    if _is_to_be_announced(context, entry, remote):
+        before, entry = await _announce(context, before, entry, local, remote)
     condition = MUST_NOT_EXIST if remote is None else Precondition(remote.head.etag)
     await actions.push(context, request, before=before, entry=entry, local=local, reader=reader, condition=condition)
     return SyncResult(Outcome.COPIED, decision.reason, bytes=local.head.size, conflict=decision.loser is not None)
+
+
+def _is_to_be_announced(context: SyncContext, entry: LedgerEntry, remote: ObservedVersion | None) -> bool:
+    """Return True for a write over a version that this ledger does not name, and for every write after such a one."""
+    if context.settings.direction.one_way:
+        return False
+    return entry.pending is not None or (remote is not None and not _is_synced_version(remote, entry))
+
+
+async def _announce(
+    context: SyncContext,
+    before: LedgerEntry,
+    entry: LedgerEntry,
+    local: ObservedVersion,
+    remote: ObservedVersion | None,
+) -> tuple[LedgerEntry, LedgerEntry]:
+    """Record what is about to be written over what, and return the entry as stored and the same.
+
+    If the version is deleted here on its way, its copy replaces an object that nothing else names any more.
+    """
+    updated = record_pending(entry, local.version, remote.version if remote is not None else None)
+    if updated == before:
+        return before, updated
+    await context.write(before, updated)
+    stored = replace(updated, revision=before.revision + 1)
+    return stored, stored
 
 
 async def _pull(

@@ -290,7 +290,7 @@ class MessageHandler:
         if request.sequencer and request.sequencer <= entry.sequencer:
             result = await fast_path.acknowledge_stale(context, request, entry)
         elif request.cause is Cause.CREATED:
-            return await fast_path.copy_created(context, request, entry)
+            result = await fast_path.copy_created(context, request, entry)
         else:
             result = await fast_path.propagate_deletion(context, request, entry)
         return result if result is not None else await full_check(context, request, entry)

@@ -7,8 +7,9 @@ from dataclasses import replace
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.carried_attributes import digest
 from dualsync.runtime.model.identify import matches_copy
-from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, PendingWrite, SyncedVersion
 from dualsync.runtime.model.objects import ObjectHead
+from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.sequencer import latest
 
 
@@ -17,6 +18,7 @@ def record_synced(
 ) -> LedgerEntry:
     """Record that both sides hold this version; `here` is the local copy, if it was read."""
     known = entry.synced is not None and entry.synced.version == synced.version
+    pending = entry.pending  # a worker may still be at a write over what both sides hold by now
     first, last, until = (entry.first_event, entry.last_event, entry.interval_end) if known else ("", "", "")
     if not known and entry.previous is not None and entry.previous.version == synced.version and entry.first_event:
         first, until = entry.previous_last_event, _next_arrival(entry, entry.previous_last_event)  # here once more
@@ -34,6 +36,7 @@ def record_synced(
         entry,
         synced=synced,
         expired=None,
+        pending=pending if pending is not None and pending.replaced == synced.version else None,
         previous=entry.previous if known else entry.synced,
         previous_last_event=entry.previous_last_event if known else entry.last_event,
         deleted_versions=tuple(d for d in entry.deleted_versions if d.version != synced.version),
@@ -53,6 +56,17 @@ def _is_other_copy(entry: LedgerEntry, here: ObjectHead | None) -> bool:
     return here is not None and entry.synced is not None and here.etag != entry.synced.local.etag
 
 
+def record_pending(entry: LedgerEntry, version: OriginVersion, replaced: OriginVersion | None) -> LedgerEntry:
+    """Record that `version` is about to be written over the peer's `replaced`. None means that nothing is there.
+
+    Another worker may still be at an earlier attempt. So what was there is only certain if all of them met the same.
+    """
+    former = entry.pending
+    if former is not None and former.version == version and former.replaced != replaced:
+        replaced = None
+    return replace(entry, pending=PendingWrite(version, replaced))
+
+
 def record_tombstone(entry: LedgerEntry, request: SyncRequest, now: int, *, by_user: bool) -> LedgerEntry:
     """Record that neither side holds the key: a tombstone that names what was deleted.
 
@@ -62,6 +76,7 @@ def record_tombstone(entry: LedgerEntry, request: SyncRequest, now: int, *, by_u
         entry,
         synced=None,
         expired=None,
+        pending=None,
         attributes="",
         deleted_versions=entry.with_deleted(entry.synced or entry.expired),
         sequencer=latest(entry.sequencer, request.sequencer),

@@ -270,7 +270,11 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.SAME_BYTES
     if stale and stale <= model.unrecognised:
         return Excuse.UNRECOGNISED
-    if stale and stale <= model.unrecorded_copies and all(_no_later(model, content, tips) for content in stale):
+    if stale and all(
+        (content in model.unrecorded_copies or model.contents[content][-1].side in model.ledger_lost)
+        and _no_later(model, content, tips)
+        for content in stale
+    ):
         return Excuse.NO_LATER
     if stale and stale <= (model.unrecorded_copies if model.expires else model.unrecorded_copies & model.written_twice):
         return Excuse.UNPROVEN

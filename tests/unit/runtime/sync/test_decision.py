@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dualsync.runtime.messages.sync_request import Cause
 from dualsync.runtime.model.conflict_order import wins
-from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, PendingWrite, SyncedVersion
 from dualsync.runtime.model.objects import Attributes, ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import ConflictPolicy, FirstContact, SideName
@@ -65,6 +65,7 @@ KNOWN_OLDEST = LedgerEntry(
     "k", 1, synced=proof(OLDEST_HERE, users(GLOBAL, 15, "oldest")), last_deletion="5", deleted_at=25
 )
 LATER_OVER_DEAD = replace(DEAD_THEIRS, synced=proof(LATER, LATER_THERE))
+ANNOUNCED = replace(NEVER, pending=PendingWrite(OLD.version, THEIRS.version))
 UNRECORDED = LedgerEntry("k", 1, last_deletion="5", deleted_at=50)
 
 
@@ -90,6 +91,7 @@ class Row:
     same: bool | None = False
     contact: FirstContact = FirstContact.CHECKSUM
     metadata: bool = True
+    expires: bool = False
 
 
 D, FINDING, REMOVED = Action, Cause.FINDER, Cause.REMOVED
@@ -164,6 +166,19 @@ ROWS = [
     Row("crossed, not known yet", D.WAIT, THEIRS_HERE, OLD_THERE, AGREED_THEIRS, attempt=0),
     Row("crossed replicas: our holder of the newer writes it", D.PUSH, THEIRS_HERE, OLD_THERE),
     Row("crossed replicas: the peer's holder of the newer writes it", D.NOTHING, THEIRS_HERE, LATER_THERE),
+    Row("ours, gone here, has replaced what is a copy here now", D.PUSH, THEIRS_HERE, OLD_THERE, ANNOUNCED, attempt=1),
+    Row("the same, at once", D.WAIT, THEIRS_HERE, OLD_THERE, ANNOUNCED, attempt=0),
+    Row("the same as the later version", D.PUSH, THEIRS_HERE, LATER_THERE,
+    replace(NEVER, pending=PendingWrite(LATER.version, THEIRS.version))),
+    Row("the same, and the copy here is known", D.PUSH, THEIRS_HERE, LATER_THERE,
+    replace(AGREED_THEIRS, pending=PendingWrite(LATER.version, THEIRS.version)), attempt=1),
+    Row("it may have expired here", D.NOTHING, THEIRS_HERE, LATER_THERE,
+    replace(NEVER, pending=PendingWrite(LATER.version, THEIRS.version)), expires=True),
+    Row("only creations travel", D.NOTHING, THEIRS_HERE, LATER_THERE,
+    replace(NEVER, pending=PendingWrite(LATER.version, THEIRS.version)), travel=False),
+    Row("what it replaced is not certain", D.NOTHING, THEIRS_HERE, LATER_THERE,
+    replace(NEVER, pending=PendingWrite(LATER.version, None))),
+    Row("another write was announced", D.NOTHING, THEIRS_HERE, LATER_THERE, ANNOUNCED),
     # on this side only
     Row("as agreed here, gone there, by event", D.NOTHING, OLD, None, AGREED),
     Row("as agreed here, gone there, by finding", D.NOTHING, OLD, None, AGREED, FINDING),
@@ -230,6 +245,7 @@ def test_row(row: Row) -> None:
             same_content=row.same,
             first_contact=row.contact,
             include_metadata=row.metadata,
+            expires=row.expires,
         )
     )
     assert (decision.action, decision.loser) == (row.action, row.loser.version if row.loser else None)
@@ -246,6 +262,7 @@ ENTRY = st.builds(
     revision=st.integers(0, 1),
     synced=st.none() | AGREEMENT,
     expired=st.none() | AGREEMENT,
+    pending=st.none() | st.builds(PendingWrite, IDENTITY, st.none() | IDENTITY),
     deleted_versions=st.lists(AGREEMENT, max_size=2).map(tuple),
     last_deletion=st.sampled_from(["", "5"]),
     deleted_at=TIME,

@@ -29,6 +29,7 @@ class Row:
     time: float
     stale: bool
     unknown: bool = False
+    expires: bool = True
 
 
 ROWS = [
@@ -46,6 +47,14 @@ ROWS = [
     Row("before what expired since arrived", EXPIRED, "0f", 100.5, True),
     Row("after what expired since arrived", EXPIRED, "15", 100.5, False),
     Row("expired, its arrival not known", replace(EXPIRED, last_event=""), "15", 100.5, True),
+    Row("in parts, before its arrival, after the second shown", replace(ARRIVED, synced=PARTS), "0f", 140.0, True),
+    Row("the same, after its arrival", replace(ARRIVED, synced=PARTS), "15", 140.0, False),
+    Row("the same, expired since", replace(EXPIRED, expired=PARTS), "0f", 140.0, True),
+    Row(
+        "the same, an upload's time later: forged", replace(EXPIRED, expired=PARTS), "0f", 101.0 + UPLOAD_SECONDS, False
+    ),
+    Row("in parts, where nothing expires: forged", replace(ARRIVED, synced=PARTS), "0f", 140.0, False, expires=False),
+    Row("its arrival not known, where nothing expires", SYNCED, "25", 100.5, False, expires=False),
     Row("without a time, before its arrival", ARRIVED, "0f", 0.0, True),
     Row("without a sequencer", SYNCED, "", 101.0, False),
     Row("no synced version, an older event", LedgerEntry("k", 1, sequencer=normalise("20")), "15", 100.0, True),
@@ -57,13 +66,15 @@ ROWS = [
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
 def test_row(row: Row) -> None:
     sequencer = normalise(row.sequencer) if row.sequencer else ""
-    order = EventOrder(SyncRequest("k", Cause.REMOVED, sequencer=sequencer, event_time=row.time), row.entry)
+    order = EventOrder(
+        SyncRequest("k", Cause.REMOVED, sequencer=sequencer, event_time=row.time), row.entry, row.expires
+    )
     assert (order.is_stale, order.is_unknown) == (row.stale, row.unknown)
 
 
 def test_order_uses_sequencers_if_the_local_time_is_unknown() -> None:
     entry = replace(ARRIVED, synced=replace(HELD, local=CopyState("here")))
     older, newer = (SyncRequest("k", Cause.REMOVED, sequencer=normalise(s), event_time=1.0) for s in ("0f", "15"))
-    assert EventOrder(older, entry).is_stale
-    assert not EventOrder(newer, entry).is_stale
-    assert not EventOrder(newer, replace(entry, last_event="")).is_unknown
+    assert EventOrder(older, entry, True).is_stale
+    assert not EventOrder(newer, entry, True).is_stale
+    assert not EventOrder(newer, replace(entry, last_event=""), True).is_unknown

@@ -10,7 +10,13 @@ import pytest
 
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model import synced_version_codec
-from dualsync.runtime.model.ledger_entry import MAX_DELETED_VERSIONS, CopyState, LedgerEntry, SyncedVersion
+from dualsync.runtime.model.ledger_entry import (
+    MAX_DELETED_VERSIONS,
+    CopyState,
+    LedgerEntry,
+    PendingWrite,
+    SyncedVersion,
+)
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
 from dualsync.runtime.model.sequencer import normalise
@@ -249,3 +255,21 @@ def test_arrival_event_sets_the_last_event_of_its_own_version_only(
 ) -> None:
     after = ledger_updates.record_arrival(entry, event)
     assert after == replace(entry, last_event=last)
+
+
+def test_pending_write_names_what_it_replaces_only_if_all_attempts_met_the_same() -> None:
+    first = ledger_updates.record_pending(AGREED, NEW.version, OLD.version)
+    assert first == replace(AGREED, pending=PendingWrite(NEW.version, OLD.version))
+    assert ledger_updates.record_pending(first, NEW.version, OLD.version) == first
+    other = ledger_updates.record_pending(first, NEW.version, None)
+    assert other.pending == PendingWrite(NEW.version, None)
+    assert ledger_updates.record_pending(other, NEW.version, OLD.version) == other
+    assert ledger_updates.record_pending(other, OLD.version, None).pending == PendingWrite(OLD.version, None)
+
+
+def test_pending_write_is_kept_while_both_sides_hold_what_it_replaces() -> None:
+    pending = replace(AGREED, pending=PendingWrite(NEW.version, OLD.version))
+    assert ledger_updates.record_synced(pending, OLD, request(THREE), NOW).pending == pending.pending
+    assert ledger_updates.record_synced(pending, NEW, request(THREE), NOW).pending is None
+    assert ledger_updates.record_tombstone(pending, request(THREE), NOW, by_user=True).pending is None
+    assert ledger_updates.record_user_deletion(pending, request(THREE), NOW).pending == pending.pending
