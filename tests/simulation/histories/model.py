@@ -282,11 +282,7 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.FORGED_EXPIRY
     gone = not any(tip.content for tip in tips)
     both = {tip.side for tip in tips} == {"cn", "global"}
-    if (
-        stale
-        and gone
-        and stale <= model.crossed | (model.unrecorded_copies | model.unrecorded_originals if both else set())
-    ):
+    if stale and gone and both and stale <= model.crossed | model.unrecorded_copies | model.unrecorded_originals:
         return Excuse.CROSSED
     if stale and stale <= model.forged_order & model.written_twice:
         return Excuse.FORGED
