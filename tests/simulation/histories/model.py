@@ -286,7 +286,7 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.CROSSED
     if stale and stale <= model.forged_order & model.written_twice:
         return Excuse.FORGED
-    if stale and stale <= model.event_lost & model.written_twice:
+    if stale and stale <= model.written_twice and all(_event_lost(model, content) for content in stale):
         return Excuse.EVENT_LOST
     if stale and stale <= model.seeded_unrecorded:
         return Excuse.NEVER_MET
@@ -296,6 +296,12 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
     if stale and len(model.ledger_lost) == 2 and all(_copy_replaced(model, content) for content in stale):
         return Excuse.LEDGERS_LOST
     return ""
+
+
+def _event_lost(model: KeyModel, content: str) -> bool:
+    """Return True if an event of the content was lost, or one of what replaced it."""
+    after = {act.content for act in descendants(model.contents[content][-1])}
+    return bool(model.event_lost & (after | {content}))
 
 
 def _copy_replaced(model: KeyModel, content: str) -> bool:
