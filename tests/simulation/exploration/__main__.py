@@ -11,12 +11,18 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from multiprocessing.pool import Pool
 
 from tests.simulation.exploration.explorer import Exploration
 from tests.simulation.exploration.rows import ROWS, Row, Runner
+from tests.support.interrupts import ignore_interrupt
 
-CHUNK = 12
+CHUNK = 4
 """Histories per job."""
+MAX_CACHED = 400_000
+"""Nodes that a process caches, at about 2 KiB each; a history that begins beyond them starts with an empty cache."""
+PROGRESS_SECONDS = 60
+"""Seconds between two lines of progress on stderr."""
 
 _runners: dict[str, Runner] = {}
 Job = tuple[str, tuple[tuple[str, tuple[tuple[str, str], ...], str], ...]]
@@ -25,11 +31,11 @@ Job = tuple[str, tuple[tuple[str, tuple[tuple[str, str], ...], str], ...]]
 def explore(job: Job) -> tuple[int, Exploration]:
     """Explore some histories of a row, in a process that caches the computed calls for the next ones."""
     name, histories = job
-    if name not in _runners:
-        _runners.clear()
-        _runners[name] = Runner(next(row for row in ROWS if row.name == name))
     total = Exploration()
     for start, sequence, timing in histories:
+        if name not in _runners or _runners[name].cached > MAX_CACHED:
+            _runners.clear()
+            _runners[name] = Runner(next(row for row in ROWS if row.name == name))
         found = _runners[name].run(start, sequence, timing)
         title = f"{start}; {', '.join(' '.join(act) for act in sequence)}; {timing}"
         found.wrong = [(f"{title}: {text}", schedule) for text, schedule in found.wrong]
@@ -59,6 +65,24 @@ def report(row: Row, histories: int, found: Exploration, seconds: float) -> Iter
         yield from (f"        {line}" for line in schedule)
 
 
+def explore_row(row: Row, pool: Pool) -> tuple[int, Exploration]:
+    """Explore a row with progress on stderr. Ctrl-C ends it with the results so far."""
+    todo = tuple(jobs(row))
+    in_all = sum(len(histories) for _, histories in todo)
+    done, found, told = 0, Exploration(), time.monotonic()
+    try:
+        for count, part in pool.imap_unordered(explore, todo):
+            done += count
+            found.add(part)
+            if time.monotonic() - told > PROGRESS_SECONDS:
+                told = time.monotonic()
+                sys.stderr.write(f"{row.name}: {done:,} of {in_all:,} histories, {found.states:,} states\n")
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted: the report covers the histories so far\n")
+        found.cut = True
+    return done, found
+
+
 def main() -> int:
     """Run the command and return its exit code: 0 if nothing was wrong and no history was cut."""
     parser = argparse.ArgumentParser(prog="python -m tests.simulation.exploration", description=__doc__)
@@ -68,20 +92,20 @@ def main() -> int:
     options = parser.parse_args()
     failed = False
     total, histories_in_all = Exploration(), 0
-    with multiprocessing.Pool(options.processes) as pool:
+    with multiprocessing.Pool(options.processes, initializer=ignore_interrupt) as pool:
         for row in ROWS:
             if (options.quick and not row.quick) or options.row not in row.name:
                 continue
-            began, histories, found = time.monotonic(), 0, Exploration()
-            for count, part in pool.imap_unordered(explore, jobs(row)):
-                histories += count
-                found.add(part)
+            began = time.monotonic()
+            histories, found = explore_row(row, pool)
             for line in report(row, histories, found, time.monotonic() - began):
                 sys.stdout.write(line + "\n")
             sys.stdout.flush()
             failed = failed or bool(found.wrong) or found.cut
             histories_in_all += histories
             total.add(found)
+            if histories < sum(len(part) for _, part in jobs(row)):
+                break
     sys.stdout.write(
         f"in all: {histories_in_all:,} histories, {total.schedules:,} schedules, {total.states:,} states, "
         f"{len(total.wrong)} wrong\n"

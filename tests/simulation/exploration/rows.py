@@ -98,6 +98,11 @@ class Runner:
         for start in row.starts:
             self._starts[start] = empty if start == EMPTY else synced(self.services, start, empty)
 
+    @property
+    def cached(self) -> int:
+        """Return the number of nodes that are cached."""
+        return len(self.services.automata.nodes)
+
     def run(self, start: str, sequence: tuple[tuple[str, str], ...], timing: str) -> Exploration:
         """Explore one history."""
         history = acts(sequence, timing)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import os
-import signal
 import sys
 import time
 from collections import Counter
@@ -19,6 +18,7 @@ from pathlib import Path
 from tests.simulation.histories.plan import draw
 from tests.simulation.histories.shrink import Shrinker
 from tests.simulation.histories.simulation import simulate
+from tests.support.interrupts import ignore_interrupt
 
 CHUNK = 50
 LOGGED = 5000
@@ -103,7 +103,7 @@ def run(start: int, count: int, length: int, processes: int) -> Tally:
     total = Tally()
     jobs = [(range(s, min(s + CHUNK, start + count)), length) for s in range(start, start + count, CHUNK)]
     began = time.monotonic()
-    with multiprocessing.Pool(processes, initializer=_ignore_interrupt) as pool:
+    with multiprocessing.Pool(processes, initializer=ignore_interrupt) as pool:
         try:
             for tally in pool.imap_unordered(_chunk, jobs):
                 total.add(tally)
@@ -120,11 +120,6 @@ def run(start: int, count: int, length: int, processes: int) -> Tally:
             sys.stderr.write("interrupted: the report covers the histories so far")
     sys.stderr.write("\n")
     return total
-
-
-def _ignore_interrupt() -> None:
-    """Ignore Ctrl-C, which the parent process handles."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def shrink(seed: int, length: int) -> str:
