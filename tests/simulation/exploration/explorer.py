@@ -34,7 +34,7 @@ class Exploration:
     states: int = 0
     """States visited."""
     schedules: int = 0
-    """Orders of calls from the start to an end that these states represent."""
+    """Orders of calls from the start to an end that these states represent, without those that go on as others do."""
     transitions: int = 0
     """Transitions between states."""
     ends: int = 0
@@ -86,18 +86,23 @@ class Explorer:
         while stack:
             state = stack.pop()
             following = children[state] = []
+            end = True
             for each in self.transitions.after(state):
+                end = False
                 found.transitions += 1
                 after = self.transitions.fused(each)
-                if after.faults < most and after not in parents and (more := after._replace(faults=most)) in parents:
-                    after = more  # the transitions with fewer faults left are part of those with more
+                if after.faults < most and after not in parents and after._replace(faults=most) in parents:
+                    # The transitions with fewer faults left are part of those with more. A fault without an effect
+                    # leads back to the state before it, so that this is no path to an end.
+                    found.again += 1
+                    continue
                 following.append(after)
                 if after in parents:
                     found.again += 1
                 else:
                     parents[after] = state
                     stack.append(after)
-            if not following:
+            if end:
                 found.ends += 1
                 self._judge(state, parents, reported)
             if len(parents) > MAX_STATES:
