@@ -185,7 +185,8 @@ class Users:
     def _note_unrecorded(self, side: str, key: str, model: KeyModel, before: Version) -> None:
         """Record whether the side's ledger has the version that a user replaces or deletes, and whether S3 keeps it.
 
-        A ledger whose sequencer is higher than S3's last one took a forged event for a real one.
+        A ledger whose sequencer is higher than S3's last one took a forged event for a real one. A ledger that knows a
+        copy by a write's answer alone can't tell it from a second one.
         """
         stamp = before.seen.stamp
         entry = self.world.tables[side].entries.get(model.key)
@@ -194,14 +195,17 @@ class Users:
             model.forged_order.add(content_of(before))
         if synced is None and (model.key, content_of(before)) in self.seeded:
             model.seeded_unrecorded.add(content_of(before))
-        if synced is not None and synced.local.etag == before.seen.etag:
-            return
+        opaque = stamp is not None and stamp.version.etag_and_modified[0] != before.seen.etag
+        if entry is not None and synced is not None and synced.local.etag == before.seen.etag:
+            timed = synced.local.modified is not None and not opaque
+            if stamp is None or entry.first_event or timed:
+                return
         if stamp is None:
             model.unrecorded_originals.add(content_of(before))
             return
         model.unrecorded_copies.add(content_of(before))
         gone = before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None
-        if gone and stamp.version.etag_and_modified[0] != before.seen.etag:
+        if gone and opaque:
             model.unrecognised.add(content_of(before))
 
     def record_lost_events(self, side: str, events: Iterable[Event]) -> None:
