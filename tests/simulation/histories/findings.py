@@ -31,6 +31,9 @@ class Excuse(StrEnum):
     CROSSED = "deleted while the copies crossed"
     """A deletion is processed when the other side's copy has already arrived: only its event has its time. A ledger
     that holds the crossed copy holds nothing of the version before it."""
+    REMOVED_BY_ID = "version removed by its id while it was written again"
+    """While the key shows an object, the removal of a version by its id is none of the key: old versions are cleared
+    away like this."""
     FORGED_EXPIRY = "expired, and a forged event of its deletion"
     """Only the event names what removed it: a lifecycle rule, or a user whose deletion is carried to the peer."""
     FORGED = "written again after a forged event"

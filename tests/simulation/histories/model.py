@@ -62,6 +62,7 @@ class KeyModel:
         "may_survive",
         "overruled",
         "present",
+        "removed_by_id",
         "rule",
         "seeded_unrecorded",
         "seen",
@@ -107,6 +108,8 @@ class KeyModel:
         """Contents that a user replaced or deleted where a forged event had raised the key's highest sequencer."""
         self.uncopied: set[str] = set()
         """Contents that expired before the peer held them."""
+        self.removed_by_id: set[str] = set()
+        """Contents whose current version a user removed by its id."""
         self.forged = False
         """True if forged events may name the key."""
         self.ledger_lost: set[str] = set()
@@ -284,6 +287,8 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
     both = {tip.side for tip in tips} == {"cn", "global"}
     if stale and gone and both and stale <= model.crossed | model.unrecorded_copies | model.unrecorded_originals:
         return Excuse.CROSSED
+    if stale and stale <= model.removed_by_id & model.written_twice:
+        return Excuse.REMOVED_BY_ID
     if stale and stale <= model.forged_order & model.written_twice:
         return Excuse.FORGED
     if stale and stale <= model.written_twice and all(_event_lost(model, content) for content in stale):

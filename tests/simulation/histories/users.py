@@ -190,6 +190,8 @@ class Users:
         """
         stamp = before.seen.stamp
         entry = self.world.tables[side].entries.get(model.key)
+        if before.version_id not in ("", "null") and self.world.stores[side].version(key, before.version_id) is None:
+            model.removed_by_id.add(content_of(before))
         synced = entry.synced if entry is not None else None
         if entry is not None and entry.sequencer > normalise(self.world.stores[side].last_sequencer):
             model.forged_order.add(content_of(before))
