@@ -20,6 +20,9 @@ HAND_OVER = ("secretsmanager.SecretVersion", "secretString")
 
 _ROLE = re.compile(r'"role_arn": *"arn:aws[a-z-]*:iam::[0-9]{12}:role/[^"]*"')
 
+_VIA = re.compile(r'"kms:ViaService": *(?:"[^"]*"|\[[^\]]*\])')
+"""The services through which a key is used. A side in China names them with both domains (`via_services`)."""
+
 
 def own_partition(resource: Resource, _: Options) -> Iterator[Finding]:
     """Yield ARNs of another partition than the provider's, and hosts of another domain."""
@@ -33,6 +36,8 @@ def own_partition(resource: Resource, _: Options) -> Iterator[Finding]:
         if (resource.kind, path) == HAND_OVER:
             # The peer's role is in the peer's partition.
             shown = _ROLE.sub("", shown)
+        elif path == "policy":
+            shown = _VIA.sub("", shown)
         for wrong in _wrong(shown, own.id):
             if (path, wrong) not in seen:
                 seen.add((path, wrong))

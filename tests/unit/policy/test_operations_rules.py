@@ -27,6 +27,12 @@ def test_partitions_are_recognised_by_arn_and_host(text: str, problem: str) -> N
     assert ([problem] if problem else []) == [t.split(": ", 1)[1].split(", and")[0] for t in texts]
 
 
+def test_services_through_which_a_key_is_used_may_have_both_domains() -> None:
+    text = '{"StringEquals": {"kms:ViaService": ["s3.cn-north-1.amazonaws.com", "s3.cn-north-1.amazonaws.com.cn"]}}'
+    assert found("own-partition", resource("aws:iam/rolePolicy:RolePolicy", policy=text)) == []
+    assert found("own-partition", resource("aws:sqs/queue:Queue", value=text))
+
+
 def test_base64_user_data_is_decoded() -> None:
     script = base64.b64encode(b"queue=arn:aws:sqs:us-west-2:444455556666:q").decode()
     assert found("own-partition", resource("aws:ec2/launchTemplate:LaunchTemplate", userData=script))
