@@ -314,6 +314,12 @@ class Security:
         remedy="use the ARN of a role or user of the side's account: arn:<partition>:iam::<account>:role/<name>",
     )
     session_manager: bool = option("sessionManager", "Let Session Manager open shells on the workers.", default=True)
+    alarm_topic_key: bool = option(
+        "alarmTopicKey",
+        "Create a KMS key for the alarms' topic, unless kmsKeyArn is given. Without both, only SNS's own disk"
+        " encryption applies.",
+        default=False,
+    )
     kms_key_arn: str = option(
         "kmsKeyArn",
         "ARN of a customer managed KMS key of the side's region for queues, ledger, logs, secret, alarm topic and"

@@ -1,4 +1,4 @@
-"""Create metrics, alarms to an encrypted topic, the dashboard and saved queries."""
+"""Create metrics, alarms to a topic, the dashboard and saved queries."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class ObservabilityArgs:
 
 
 class Observability(pulumi.ComponentResource):
-    """Metric filters, key, topic, alarms, dashboard, queries."""
+    """Metric filters, topic with its optional key, alarms, dashboard, queries."""
 
     topic_arn: pulumi.Output[str]
     """Topic that receives the alarms."""
@@ -82,11 +82,14 @@ class Observability(pulumi.ComponentResource):
         self.register_outputs({"topicArn": self.topic_arn, "dashboardUrl": self.dashboard_url})
 
     def _topic(self, context: SideContext) -> aws.sns.Topic:
-        """Create the topic, encrypted with the given key or one of its own.
+        """Create the topic, encrypted with the given key, with one of its own, or by SNS's disk encryption alone.
 
-        CloudWatch may not use AWS's key for SNS, so alarms to a topic with that key would be lost.
+        It never gets AWS's key for SNS: CloudWatch may not use that key, so the alarms would be lost. An alarm's text
+        has names of resources and no key of an object (docs/decisions/2026-11-29-alarm-topic-key.md).
         """
-        key_arn = context.kms_key_arn or self._key(context)
+        key_arn: pulumi.Input[str] | None = context.kms_key_arn
+        if key_arn is None and context.local.security.alarm_topic_key:
+            key_arn = self._key(context)
         name = context.names.of("alarms")
         topic = aws.sns.Topic(
             name,

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from dualsync.components.config.side_options import FinderOptions, FleetOptions, Watch
+from dualsync.components.config.side_options import FinderOptions, FleetOptions, Security, Watch
 
 PRICES = Path(__file__).with_name("prices.toml")
 SIDES = 2
@@ -92,6 +92,8 @@ class Usage:
     """Whether EC2 reports every minute."""
     dashboard: bool = Watch().dashboard
     """Whether each side has a dashboard."""
+    topic_key: bool = Security().alarm_topic_key
+    """Whether each side has a key for its alarms' topic."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,8 @@ def estimate(usage: Usage, price: Mapping[str, Any]) -> Bill:
     if usage.dashboard:
         add("fixed", "dashboards", SIDES, "dashboards", price["dashboard_month"], price["free_dashboards"])
     add("fixed", "secrets", SIDES, "secrets", price["secret_month"])
-    add("fixed", "KMS keys of the alarms' topics", SIDES, "keys", price["key_month"])
+    if usage.topic_key:
+        add("fixed", "KMS keys of the alarms' topics", SIDES, "keys", price["key_month"])
     polls = hours * 3600 / 20
     add("fixed", "idle polling", polls, "requests", price["sqs_million"] / 1e6)
     add("fixed", "heartbeats", hours * 3600 / 30 * 2, "writes", price["write_million"] / 1e6)
@@ -212,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--nat", action="store_true", help="the internet egress of each side is a NAT gateway")
     parser.add_argument("--no-public-ip", action="store_true", help="publicIp: false")
     parser.add_argument("--no-dashboard", action="store_true", help="dashboard: false")
+    parser.add_argument("--topic-key", action="store_true", help="alarmTopicKey: true")
     parser.add_argument("--detailed-monitoring", action="store_true", help="detailedMonitoring: true")
     parser.add_argument("--region", default="us-west-2", help="table in prices.toml (default us-west-2)")
     given = parser.parse_args(arguments)
@@ -230,6 +234,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         nat=given.nat,
         public_ip=not given.no_public_ip,
         dashboard=not given.no_dashboard,
+        topic_key=given.topic_key,
         detailed_monitoring=given.detailed_monitoring,
     )
     bill = estimate(usage, price)

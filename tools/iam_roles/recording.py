@@ -183,6 +183,7 @@ CHANGES: Mapping[str, Any] = {
     "finderMemory": 2048,
     "queueRetentionDays": 5,
     "gatewayEndpoints": True,
+    "alarmTopicKey": True,
     "events": "Create",
     "acl": "",
 }

@@ -6,15 +6,18 @@ from collections.abc import Iterator, Mapping
 
 from policy.documents import allowed
 from policy.plan import UNKNOWN, Plan, Resource
-from policy.rule import Finding, Options, Rule
+from policy.rule import Finding, Option, Options, Rule
 
 _AWS_KEY = "alias/aws/sns"
 
 
-def at_rest(plan: Plan, _: Options) -> Iterator[Finding]:
+def at_rest(plan: Plan, options: Options) -> Iterator[Finding]:
     """Yield queues, topics, tables, volumes, keys and buckets without encryption or rotation."""
     for resource in plan.resources:
-        problem = _problem(plan, resource)
+        if resource.kind == "sns.Topic":
+            problem = _topic(plan, resource, needed=bool(options["topicKey"]))
+        else:
+            problem = _problem(plan, resource)
         if problem:
             yield Finding(resource, f"{resource.name} {problem}")
 
@@ -59,9 +62,6 @@ def _problem(plan: Plan, resource: Resource) -> str:
         case "sqs.Queue":
             if not _given(resource, "sqsManagedSseEnabled") and not _given(resource, "kmsMasterKeyId"):
                 return "keeps messages unencrypted"
-        case "sns.Topic":
-            if not _given(resource, "kmsMasterKeyId"):
-                return "keeps messages unencrypted"
         case "dynamodb.Table":
             if not _given(resource, "serverSideEncryption.enabled"):
                 return "is not encrypted with a key in KMS"
@@ -78,6 +78,17 @@ def _problem(plan: Plan, resource: Resource) -> str:
                 if resource in plan.behind(settings, "bucket") or (name and settings.get("bucket") == name):
                     return ""
             return "has no default encryption"
+    return ""
+
+
+def _topic(plan: Plan, topic: Resource, *, needed: bool) -> str:
+    """Return what is wrong with a topic without a key: SNS's disk encryption is enough where no key is asked for."""
+    if _given(topic, "kmsMasterKeyId"):
+        return ""
+    if needed:
+        return "is encrypted by SNS's disk encryption alone (topicKey)"
+    if any(_given(queue, "kmsMasterKeyId") and _same_side(queue, topic) for queue in plan.of("sqs.Queue")):
+        return "is encrypted by SNS's disk encryption alone, and its side's queues with a key"
     return ""
 
 
@@ -112,12 +123,20 @@ def _lets_cloudwatch(key: Resource) -> bool:
 RULES = (
     Rule(
         name="encrypted-at-rest",
-        what="Queues, topics, tables, volumes and buckets are encrypted.",
+        what="Queues, tables, volumes and buckets are encrypted; topics with a key where the side's queues have one.",
         why="Messages and ledger hold the keys of objects, and an attacker who gets the storage beneath them gets the"
-        " keys too. What is encrypted in the bucket must not be in clear text beside it.",
+        " keys too. What is encrypted in the bucket must not be in clear text beside it. An alarm names resources"
+        " only, and SNS encrypts its disks.",
         remedy="Turn encryption on: sqsManagedSseEnabled, kmsMasterKeyId, serverSideEncryption, ebs.encrypted, a"
-        " BucketServerSideEncryptionConfiguration; and rotation for keys.",
+        " BucketServerSideEncryptionConfiguration; and rotation for keys. For a topic, set kmsKeyArn or alarmTopicKey.",
         all=at_rest,
+        options={
+            "topicKey": Option(
+                default=False,
+                help="Whether each topic needs a KMS key, as Security Hub's control SNS.1 asks.",
+                schema={"type": "boolean"},
+            )
+        },
     ),
     Rule(
         name="alarms-arrive",

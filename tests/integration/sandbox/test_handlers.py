@@ -56,6 +56,19 @@ def test_create_read_change_and_delete(account: Account, life: Life) -> None:
     operations.delete(life.token, account, id, made)
 
 
+def test_a_topic_loses_its_key(account: Account) -> None:
+    token, makes = "aws:sns/topic:Topic", Prerequisites(account)
+    plain = operations.check(token, makes.name(), {})
+    inputs = {**plain, "kmsMasterKeyId": makes.key()}
+    id, made = operations.create(token, account, inputs)
+    assert made["kmsMasterKeyId"] == inputs["kmsMasterKeyId"]
+    after = operations.update(token, account, id, made, inputs, plain)
+    read = operations.read(token, account, id, after)
+    assert read is not None
+    assert not read.get("kmsMasterKeyId")
+    operations.delete(token, account, id, after)
+
+
 def test_every_handler_has_a_lifecycle_test() -> None:
     tested = {life.token for life in LIVES} | {"dualsync:index:BucketSubscription"}
     assert tested == set(REGISTRY)

@@ -144,7 +144,7 @@ def main() -> int:
         changes: Sequence[tuple[str, dict[str, Any] | None]] = (
             ("cn", None),
             ("global", None),
-            ("cn", both_sides()),
+            ("cn", both_sides() | {"alarmTopicKey": True}),
             ("cn", MORE),
         )
         PAGE.write_text(text([deploy(stack, bundles, change) for stack, change in changes]))

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.unit.components.cloudformation import KINDS, MORE, NO_TYPE, REGIONS, Kind, faults, types_in
+from tests.unit.components.conftest import both_sides
 from tests.unit.components.independent_checks import PAGE, text
 from tests.unit.components.recorder import Deployment, deploy
 
@@ -17,15 +18,21 @@ def most(bundles: Path) -> Deployment:
     return deploy("cn", bundles, MORE)
 
 
+@pytest.fixture(scope="module")
+def keyed(bundles: Path) -> Deployment:
+    """One stack that manages both sides, with keys for the alarms' topics."""
+    return deploy("cn", bundles, both_sides() | {"alarmTopicKey": True})
+
+
 @pytest.mark.parametrize("region", REGIONS)
-def test_every_type_exists_in_the_region(both: Deployment, most: Deployment, region: str) -> None:
-    registered = {r.type for d in (both, most) for r in d.resources if r.custom and ":providers:" not in r.type}
+def test_every_type_exists_in_the_region(keyed: Deployment, most: Deployment, region: str) -> None:
+    registered = {r.type for d in (keyed, most) for r in d.resources if r.custom and ":providers:" not in r.type}
     assert registered <= set(KINDS) | set(NO_TYPE)
     missing = [KINDS[kind].name for kind in registered & set(KINDS) if KINDS[kind].name not in types_in(region)]
     assert not missing
 
 
-@pytest.mark.parametrize("name", ["cn", "other", "both", "most"])
+@pytest.mark.parametrize("name", ["cn", "other", "keyed", "most"])
 def test_every_value_satisfies_its_schema(request: pytest.FixtureRequest, name: str) -> None:
     deployment: Deployment = request.getfixturevalue(name)
     judged, found = 0, []
@@ -39,10 +46,10 @@ def test_every_value_satisfies_its_schema(request: pytest.FixtureRequest, name: 
     assert judged > 300
 
 
-def test_each_property_listed_as_unjudged_is_registered(both: Deployment, most: Deployment, other: Deployment) -> None:
+def test_each_property_listed_as_unjudged_is_registered(keyed: Deployment, most: Deployment, other: Deployment) -> None:
     """An entry of the list that is not needed would exclude a property that a schema could judge."""
     given: dict[str, set[str]] = {}
-    for deployment in (both, most, other):
+    for deployment in (keyed, most, other):
         for resource in deployment.aws:
             given.setdefault(resource.type, set()).update(resource.inputs)
     unused = {
@@ -82,6 +89,6 @@ def test_every_listed_type_is_in_a_schema() -> None:
 
 
 def test_the_page_lists_every_judged_type(
-    cn: Deployment, other: Deployment, both: Deployment, most: Deployment
+    cn: Deployment, other: Deployment, keyed: Deployment, most: Deployment
 ) -> None:
-    assert PAGE.read_text() == text([cn, other, both, most]), "python -m tests.unit.components.independent_checks"
+    assert PAGE.read_text() == text([cn, other, keyed, most]), "python -m tests.unit.components.independent_checks"

@@ -103,7 +103,6 @@ def takes_tags(type_: str) -> bool:
 def test_stored_data_is_encrypted(deployment: Deployment) -> None:
     assert all(q.inputs["sqsManagedSseEnabled"] is True for q in deployment.of("aws:sqs/queue:Queue"))
     assert all(t.inputs["serverSideEncryption"]["enabled"] for t in deployment.of("aws:dynamodb/table:Table"))
-    assert all(t.inputs["kmsMasterKeyId"] for t in deployment.of("aws:sns/topic:Topic"))
     for template in deployment.of("aws:ec2/launchTemplate:LaunchTemplate"):
         assert all(d["ebs"]["encrypted"] in (True, "true") for d in template.inputs["blockDeviceMappings"])
     buckets = deployment.of("aws:s3/bucket:Bucket")

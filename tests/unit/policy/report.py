@@ -15,7 +15,7 @@ from policy.review import Violation, review
 from policy.rules import RULES
 from tests.unit.components.conftest import both_sides, fake_bundles, tidied
 from tests.unit.policy.plans import at_first_preview, plan_of
-from tests.unit.policy.seeding import Seed, Seeder, batches
+from tests.unit.policy.seeding import CONFIG, Seed, Seeder, batches
 from tests.unit.policy.seeds import SEEDS
 from tools.docs import reference
 
@@ -45,7 +45,7 @@ def seeded_violations(bundles: Path) -> Iterator[tuple[Seed, bool, Violation]]:
     """Yield (seed, known at preview, violation) of each seed."""
     for seeds in batches(SEEDS):
         seeder = Seeder(*seeds)
-        plan: Plan = plan_of("cn", bundles, both_sides(), seeder.transformation, seeder.extra)
+        plan: Plan = plan_of("cn", bundles, both_sides() | CONFIG, seeder.transformation, seeder.extra)
         early = {(v.rule.name, v.finding.resource.name) for v in review(at_first_preview(plan))}
         for violation in review(plan):
             found = (violation.rule.name, violation.finding.resource.name)

@@ -1,7 +1,7 @@
 """Put seeded violations into the program's registrations.
 
 A seed changes one registration of the real program, or adds one, through a stack transformation, so that the same seeds
-serve the mock monitor and the real engine. The seeds fit a stack that manages both sides.
+serve the mock monitor and the real engine. The seeds fit a stack that manages both sides, with `CONFIG`.
 """
 
 from __future__ import annotations
@@ -30,6 +30,9 @@ class Registered:
             r for (t, n), r in self.resources.items() if t == "pulumi:providers:aws" and n == f"dth-dual-{side}"
         )
 
+
+CONFIG = {"alarmTopicKey": True}
+"""Config under which the program registers all that the seeds change."""
 
 Change = Callable[[dict[str, Any], pulumi.ResourceOptions, Registered], None]
 

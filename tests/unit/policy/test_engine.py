@@ -13,7 +13,7 @@ from sandbox.environment.checkout import Checkout
 from sandbox.environment.environment import Stage
 from sandbox.provider.attached import Attached
 from tests.e2e.pulumi_lifecycle.command import Command, Done
-from tests.unit.policy.seeding import Seed, batches
+from tests.unit.policy.seeding import CONFIG, Seed, batches
 from tests.unit.policy.seeds import SEEDS
 
 pytestmark = pytest.mark.engine
@@ -35,7 +35,7 @@ def engine() -> Iterator[Command]:
             for stack, changes in (
                 ("cn", {}),
                 ("global", {}),
-                ("both", {"manages": ["cn", "global"], "peerStack": ""}),
+                ("both", {"manages": ["cn", "global"], "peerStack": "", **CONFIG}),
             ):
                 checkout.configure(
                     stack, stage.cloud.endpoint, bundles, changes, like="cn" if stack == "both" else None

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 
-from policy.plan import UNKNOWN, Resource
+from policy.plan import UNKNOWN, Account, Resource
 from tests.unit.policy.resources import found, resource
+
+GLOBAL = Account(urn="urn:global", name="dth-dual-global", properties={})
+"""Account of the other side."""
 
 
 @pytest.mark.parametrize(
@@ -98,3 +101,27 @@ def test_endpoints_on_this_machine_may_use_plain_http() -> None:
 def test_ports_are_read_in_the_types_of_engine_and_provider(rule_: dict[str, Any], fine: bool) -> None:
     made = resource("aws:ec2/securityGroup:SecurityGroup", egress=[rule_])
     assert (found("https-out-only", made) == []) is fine
+
+
+TOPIC_KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/12345678-1234-1234-1234-123456789012"
+
+
+@pytest.mark.parametrize("key", [None, "", UNKNOWN])
+def test_a_topic_without_a_key_is_accepted_unless_a_key_is_asked_for(key: Any) -> None:
+    topic = resource("aws:sns/topic:Topic", kmsMasterKeyId=key)
+    assert found("encrypted-at-rest", topic) == []
+    assert found("encrypted-at-rest", topic, topicKey=True) == [
+        "it is encrypted by SNS's disk encryption alone (topicKey)"
+    ]
+
+
+def test_a_topic_without_a_key_is_found_beside_queues_with_one() -> None:
+    queue = resource("aws:sqs/queue:Queue", "queue", kmsMasterKeyId=TOPIC_KEY)
+    other = resource("aws:sqs/queue:Queue", "other", account=GLOBAL, kmsMasterKeyId=TOPIC_KEY)
+    topic = resource("aws:sns/topic:Topic")
+    assert found("encrypted-at-rest", queue, topic) == [
+        "it is encrypted by SNS's disk encryption alone, and its side's queues with a key"
+    ]
+    assert found("encrypted-at-rest", other, topic) == []
+    with_key = resource("aws:sns/topic:Topic", kmsMasterKeyId=TOPIC_KEY)
+    assert found("encrypted-at-rest", queue, with_key, topicKey=True) == []

@@ -21,7 +21,7 @@ from tests.unit.components.conftest import both_sides
 from tests.unit.components.recorder import ISSUERS, by_role, config_of
 from tests.unit.policy.plans import at_first_preview, partly_deployed, plan_of
 from tests.unit.policy.report import PAGE, text
-from tests.unit.policy.seeding import Seed, Seeder, batches
+from tests.unit.policy.seeding import CONFIG, Seed, Seeder, batches
 from tests.unit.policy.seeds import SEEDS
 
 ACCOUNT = "111122223333"
@@ -81,6 +81,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "hand-over by stack reference": {"handOver": "stack-reference", "peerStack": "organization/dualsync/global"},
     "events by a topic": {"cn": {"eventsTopicArn": f"arn:aws-cn:sns:cn-north-1:{ACCOUNT}:events"}},
     "no events": {"events": "No"},
+    "a key for the alarms' topic": {"alarmTopicKey": True},
+    "one key for a side": {
+        "kmsKeyArn": f"arn:aws-cn:kms:cn-north-1:{ACCOUNT}:key/12345678-1234-1234-1234-123456789012"
+    },
     "alarms by mail": {"alarmEmail": "storage@example.com"},
     "a prefix": {"cn": {"prefix": "year=2024/a b/"}},
     "gateway endpoints": {"gatewayEndpoints": True},
@@ -230,7 +234,7 @@ def test_the_plan_has_resources_and_statements_for_the_rules(both: Plan) -> None
 @pytest.mark.parametrize("seeds", batches(SEEDS), ids=lambda seeds: seeds[0].id)
 def test_each_seeded_violation_is_found_by_exactly_its_rule(seeds: list[Seed], bundles: Path) -> None:
     seeder = Seeder(*seeds)
-    plan = plan_of("cn", bundles, both_sides(), seeder.transformation, seeder.extra)
+    plan = plan_of("cn", bundles, both_sides() | CONFIG, seeder.transformation, seeder.extra)
     assert sorted(seeder.seeded) == sorted(s.id for s in seeds), "the program no longer registers what a seed changes"
     late = caught(plan)
     assert late == sorted({found for s in seeds for found in s.found})

@@ -53,7 +53,7 @@ def largest(bundles: Path) -> Deployment:
         for side in ("cn", "global")
     }
     tags = {f"team-{n}": "value" for n in range(46)}
-    return deploy("global", bundles, {"pair": PAIR, "tags": tags, **changes})
+    return deploy("global", bundles, {"pair": PAIR, "tags": tags, "alarmTopicKey": True, **changes})
 
 
 def test_names_made_of_the_longest_pair_name_are_legal(largest: Deployment) -> None:

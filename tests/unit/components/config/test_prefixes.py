@@ -158,7 +158,7 @@ def test_a_deployment_with_the_oddest_prefix_uses_it_everywhere(bundles: Path) -
             if isinstance(value, str) and '"Statement"' in value:
                 documents += 1
                 assert alphabet().fullmatch(json.dumps(json.loads(value), ensure_ascii=False))
-    assert documents >= 14
+    assert documents >= 13
     subscription = found.one("dualsync:index:BucketSubscription")
     assert subscription.inputs["prefix"] == ODDEST
     (container,) = json.loads(found.one("aws:ecs/taskDefinition:TaskDefinition").inputs["containerDefinitions"])

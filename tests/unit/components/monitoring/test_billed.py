@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from dualsync.components.monitoring.metrics import METRICS, Source
 from dualsync.runtime.log import State
+from tests.unit.components.conftest import both_sides
 from tests.unit.components.monitoring.test_observability import matching
-from tests.unit.components.recorder import Deployment
+from tests.unit.components.recorder import Deployment, deploy
 from tools.docs import cost
 
 BY_THE_MONTH = {
     "aws:cloudwatch/dashboard:Dashboard": cost.SIDES,
     "aws:secretsmanager/secret:Secret": cost.SIDES,
-    "aws:kms/key:Key": cost.SIDES,
+    "aws:kms/key:Key": 0,
 }
 """Kinds that are billed per month of existence, with their number in the estimate."""
 
@@ -43,9 +48,27 @@ def test_alarms_are_billed_by_the_metrics_that_they_read(both: Deployment) -> No
     assert read == cost.SIDES * cost.ALARM_METRICS
 
 
+IDLE = cost.Usage(keys=0, changes=0)
+
+
+def estimated(usage: cost.Usage, what: str) -> float:
+    """Return the number of units of an item in the estimate."""
+    return sum(line.quantity for line in cost.estimate(usage, cost.prices("us-west-2")).lines if line.what == what)
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_keys_of_the_alarms_topics_are_estimated_where_they_are_made(made: bool, bundles: Path) -> None:
+    keys = deploy("cn", bundles, both_sides() | {"alarmTopicKey": made}).of("aws:kms/key:Key")
+    assert len(keys) == estimated(replace(IDLE, topic_key=made), "KMS keys of the alarms' topics")
+    assert len(keys) == (cost.SIDES if made else 0)
+
+
 def test_every_registered_kind_is_either_estimated_or_free(both: Deployment) -> None:
     found = Counter(r.type for r in both.aws)
     assert {kind: found[kind] for kind in BY_THE_MONTH} == BY_THE_MONTH
+    assert {what: estimated(IDLE, what) for what in ("dashboards", "secrets")} == dict.fromkeys(
+        ("dashboards", "secrets"), cost.SIDES
+    )
     others = {kind for kind in found if not kind.startswith("aws:s3/bucket")} - FREE - set(BY_THE_MONTH)
     assert others == {"aws:cloudwatch/metricAlarm:MetricAlarm"}
     for template in both.of("aws:ec2/launchTemplate:LaunchTemplate"):

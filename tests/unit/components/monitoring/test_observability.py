@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dualsync.components.config.side_options import FleetOptions, Watch
+from dualsync.components.config.side_options import FleetOptions, Security, Watch
 from dualsync.components.context import SideContext
 from dualsync.components.monitoring import metrics
 from dualsync.components.monitoring.alarms import alarms
@@ -33,7 +33,7 @@ GUIDES = [
 ]
 
 
-def watched(**watch: Any) -> World:
+def watched(security: Security | None = None, **watch: Any) -> World:
     def program(context: SideContext) -> None:
         Observability(
             context,
@@ -46,7 +46,7 @@ def watched(**watch: Any) -> World:
             ),
         )
 
-    return deploy(program, World(), pair(watch=Watch(**watch)), SideName.CN)
+    return deploy(program, World(), pair(watch=Watch(**watch), security=security or Security()), SideName.CN)
 
 
 @pytest.fixture(scope="module")
@@ -255,7 +255,21 @@ def test_alarm_periods_are_valid_for_cloudwatch(minutes: int) -> None:
     assert late.period * late.periods >= 3 * minutes * 60, "a finder on schedule raises no alarm"
 
 
-def test_topic_is_encrypted_with_a_key_that_cloudwatch_may_use(world: World) -> None:
+def test_the_topic_has_no_key_by_default(world: World) -> None:
+    assert "kmsMasterKeyId" not in world.one("Topic").inputs
+    assert world.of("Key") + world.of("Alias") == []
+
+
+@pytest.mark.parametrize("made", [False, True])
+def test_the_topic_has_the_given_key_before_one_of_its_own(made: bool) -> None:
+    given = "arn:aws-cn:kms:cn-north-1:111111111111:key/12345678-1234-1234-1234-123456789012"
+    found = watched(Security(kms_key_arn=given, alarm_topic_key=made))
+    assert found.one("Topic").inputs["kmsMasterKeyId"] == given
+    assert found.of("Key") + found.of("Alias") == []
+
+
+def test_an_own_key_of_the_topic_may_be_used_by_cloudwatch() -> None:
+    world = watched(Security(alarm_topic_key=True))
     assert world.one("Topic").inputs["kmsMasterKeyId"] == f"arn:test:{world.one('Key').type}:dth-dual-cn-alarms-key"
     statements = {s["Sid"]: s for s in json.loads(world.one("Key").inputs["policy"])["Statement"]}
     assert statements["Account"]["Principal"] == {"AWS": "arn:aws-cn:iam::111111111111:root"}

@@ -178,9 +178,6 @@ SEEDS = (
         change=put(block_device_mappings=[{"device_name": "/dev/xvda", "ebs": {"volume_size": 8}}]),
     ),
     Seed(
-        "plain-topic", "encrypted-at-rest", kind="Topic", name="dth-dual-cn-alarms", change=put(kms_master_key_id=None)
-    ),
-    Seed(
         "silent-alarms",
         "alarms-arrive",
         kind="Topic",
