@@ -23,6 +23,12 @@ FARGATE_ZONES = {
 }
 """Zones in which Fargate runs, in regions where it is not in all (ECS Developer Guide, Supported Regions)."""
 
+TARGETS = (
+    *("gateway_id", "nat_gateway_id", "transit_gateway_id", "network_interface_id", "instance_id"),
+    *("vpc_endpoint_id", "vpc_peering_connection_id", "core_network_arn", "local_gateway_id"),
+)
+"""Fields of a route that name what it leads to (AWS provider, data source `aws_route_table`)."""
+
 SCHEDULE_SUBNETS = 16
 """Subnets that a schedule takes for its tasks (EventBridge Scheduler API Reference, AwsVpcConfiguration)."""
 
@@ -47,6 +53,11 @@ class Route:
     def leads_out(self) -> bool:
         """Whether there is a default route. NAT, transit gateway, peering and appliances are not checked further."""
         return bool(self.target)
+
+    @property
+    def inspected(self) -> bool:
+        """Whether the egress is through an endpoint of a firewall, with a NAT or an internet gateway behind it."""
+        return self.target.startswith("vpce-")
 
 
 class Network(pulumi.ComponentResource):
@@ -76,7 +87,7 @@ class Network(pulumi.ComponentResource):
         subnet_ids = tuple(sorted(route.subnet_id for route in chosen))
         self.subnet_ids = _for_workers(context, self.vpc_id, subnet_ids, self)
         self.finder_subnet_ids = _for_fargate(context, self.vpc_id, subnet_ids, self)[:SCHEDULE_SUBNETS]
-        self.public_ip = wanted.public_ip and any(route.public for route in chosen)
+        self.public_ip = needs_addresses(context, chosen)
 
         name = context.names.of("security-group")
         group = aws.ec2.SecurityGroup(
@@ -172,9 +183,41 @@ def choose(context: SideContext, vpc_id: str, routes: dict[str, Route]) -> list[
     return chosen
 
 
-def usable(route: Route, public_ip: bool) -> bool:
+def usable(route: Route, public_ip: bool | None) -> bool:
     """Return whether a machine in the subnet reaches the internet."""
-    return route.leads_out and (public_ip or not route.public)
+    return route.leads_out and (public_ip is not False or not route.public)
+
+
+def needs_addresses(context: SideContext, chosen: Sequence[Route]) -> bool:
+    """Return whether workers and finder get public addresses: as config gives it, else by the subnets' routes.
+
+    A machine reaches the internet through an internet gateway only with a public address, and has no use for one
+    behind a NAT gateway. Subnets of both kinds share one launch template, so all of their machines get one.
+    """
+    wanted, key = context.local.network.public_ip, context.local.key
+    if wanted is not None:
+        return wanted
+    public = [route.subnet_id for route in chosen if route.public]
+    others = [route.subnet_id for route in chosen if not route.public]
+    inspected = [route.subnet_id for route in chosen if route.inspected]
+    if public and others:
+        pulumi.log.info(
+            f"{key('publicIp')}: not given, and {_list(public, 'leads', 'lead')} to an internet gateway and"
+            f" {_list(others, 'does', 'do')} not, so each worker and finder task gets a public address; set it, or name"
+            f" subnets of one kind in {key('subnetIds')}"
+        )
+    elif inspected:
+        pulumi.log.info(
+            f"{key('publicIp')}: not given, and {_list(inspected, 'leads', 'lead')} to a VPC endpoint, behind which an"
+            " internet gateway can't be seen, so no public address is assigned; set it to true if the endpoint's"
+            " firewall has no NAT gateway behind it"
+        )
+    return bool(public)
+
+
+def _list(names: Sequence[str], one: str, many: str) -> str:
+    """Return names with their verb."""
+    return f"{', '.join(sorted(names))} {one if len(names) == 1 else many}"
 
 
 def _fault(route: Route) -> str:
@@ -302,9 +345,6 @@ def _target(table: aws.ec2.GetRouteTableResult) -> str:
     for route in table.routes:
         if route.cidr_block != ANYWHERE:
             continue
-        for kind in ("gateway_id", "nat_gateway_id", "transit_gateway_id", "network_interface_id", "instance_id"):
-            target = getattr(route, kind, None)
-            if target and target != "local":
-                return str(target)
-        return str(route.vpc_peering_connection_id or "")
+        found = (getattr(route, kind, None) for kind in TARGETS)
+        return next((str(target) for target in found if target and target != "local"), "")
     return ""

@@ -60,10 +60,12 @@ class Network:
         pattern=r"subnet-[0-9a-f]{8,17}",
         remedy="use a list of subnet-…",
     )
-    public_ip: bool = option(
+    public_ip: bool | None = option(
         "publicIp",
-        "Assign public addresses in subnets whose route leads to an internet gateway. Nothing is allowed in.",
-        default=True,
+        "Assign public addresses to workers and finder. If it is not given, they get them where the default route of a"
+        " subnet leads to an internet gateway. Nothing is allowed in.",
+        default=None,
+        unset="by the subnets' routes",
     )
     gateway_endpoints: bool = option(
         "gatewayEndpoints",

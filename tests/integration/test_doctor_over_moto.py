@@ -11,7 +11,7 @@ import boto3
 import pytest
 
 from dualsync.runtime.errors import FatalError
-from dualsync.runtime.operations.aws.account import AwsAccount, partition_of
+from dualsync.runtime.operations.aws.account import ANYWHERE, AwsAccount, partition_of, subnet_route
 from dualsync.runtime.operations.setup.account import Simulation
 from dualsync.runtime.operations.setup.declared import DeclaredSide
 from dualsync.runtime.settings import SideName
@@ -89,6 +89,22 @@ def test_the_default_routes_of_subnets_are_read(server: Server, account: AwsAcco
     found = asyncio.run(account.vpc(vpc))
     assert {route.subnet_id: route.target for route in found.routes} == {subnets[0]: gateway, subnets[1]: ""}
     assert asyncio.run(account.vpc("")).id, "the default VPC"
+
+
+@pytest.mark.parametrize(
+    ("target", "shown"),
+    [
+        ({"GatewayId": "vpce-1"}, "vpce-1"),
+        ({"NatGatewayId": "nat-1"}, "nat-1"),
+        ({"CoreNetworkArn": "arn:aws:networkmanager::111122223333:core-network/core-network-1"}, "core-network-1"),
+        ({"NatGatewayId": "nat-1", "State": "blackhole"}, ""),
+    ],
+)
+def test_a_default_routes_target_is_shown(target: dict[str, str], shown: str) -> None:
+    found = subnet_route(
+        "subnet-1", {"RouteTableId": "rtb-1", "Routes": [{"DestinationCidrBlock": ANYWHERE, **target}]}
+    )
+    assert (found.target, found.public) == (shown, False)
 
 
 def test_a_missing_image_is_reported(server: Server, account: AwsAccount) -> None:

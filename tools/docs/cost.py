@@ -87,7 +87,7 @@ class Usage:
     nat: bool = False
     """Whether the internet egress of each side is a NAT gateway."""
     public_ip: bool = True
-    """Whether workers have public addresses. A NAT gateway that exists anyway is in no pair's bill."""
+    """Whether workers have public addresses, as in public subnets. A NAT gateway that exists is in no pair's bill."""
     detailed_monitoring: bool = FleetOptions().detailed_monitoring
     """Whether EC2 reports every minute."""
     dashboard: bool = Watch().dashboard
@@ -213,7 +213,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--interval", type=int, default=60, help="finderIntervalMinutes (default 60)")
     parser.add_argument("--unequal-etags", type=float, default=0.0, help="share of keys under SSE-KMS, 0 to 1")
     parser.add_argument("--nat", action="store_true", help="the internet egress of each side is a NAT gateway")
-    parser.add_argument("--no-public-ip", action="store_true", help="publicIp: false")
+    parser.add_argument(
+        "--no-public-ip", action="store_true", help="workers and finder have no public addresses, as in private subnets"
+    )
     parser.add_argument("--no-dashboard", action="store_true", help="dashboard: false")
     parser.add_argument("--topic-key", action="store_true", help="alarmTopicKey: true")
     parser.add_argument("--detailed-monitoring", action="store_true", help="detailedMonitoring: true")

@@ -63,10 +63,11 @@ def cost_of_fixed() -> str:
 def cost_of_choices() -> str:
     """Return the fixed cost by the options that change it."""
     choices: tuple[tuple[str, dict[str, Any]], ...] = (
-        ("the defaults", {}),
-        ("`publicIp: false`, with a route to a NAT gateway that exists", {"public_ip": False}),
+        ("the defaults, in public subnets", {}),
+        ("private subnets, with a route to a NAT gateway that exists", {"public_ip": False}),
         ("`dashboard: false`", {"dashboard": False}),
-        ("`publicIp: false`, `dashboard: false`", {"public_ip": False, "dashboard": False}),
+        ("private subnets, `dashboard: false`", {"public_ip": False, "dashboard": False}),
+        ("`alarmTopicKey: true`", {"topic_key": True}),
         ("`detailedMonitoring: true`", {"detailed_monitoring": True}),
     )
     rows = []
@@ -74,7 +75,7 @@ def cost_of_choices() -> str:
         bill = cost.estimate(cost.Usage(keys=0, changes=0, **more), cost.prices(REGION))
         total = bill.total("fixed")
         rows.append([name, f"{total:,.2f}", f"{total - bill.free('fixed'):,.2f}"])
-    return reference.table(("config", "USD", "after the free allowances"), rows)
+    return reference.table(("network and config", "USD", "after the free allowances"), rows)
 
 
 def cost_of_calls() -> str:

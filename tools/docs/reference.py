@@ -59,7 +59,9 @@ def config_of_side() -> str:
 
 
 def _config(options: Iterable[Option]) -> str:
-    rows = [(f"`{o.declared.key}`", o.type, _shown(o.default), o.declared.description) for o in options]
+    rows = [
+        (f"`{o.declared.key}`", o.type, o.declared.unset or _shown(o.default), o.declared.description) for o in options
+    ]
     return table(("key", "type", "default", "what it decides"), rows)
 
 

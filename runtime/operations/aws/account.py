@@ -102,7 +102,7 @@ class AwsAccount:
                 main = table if association.get("Main") else main
                 if association.get("SubnetId"):
                     own[association["SubnetId"]] = table
-        return Vpc(id, [_route(subnet["SubnetId"], own.get(subnet["SubnetId"], main)) for subnet in subnets])
+        return Vpc(id, [subnet_route(subnet["SubnetId"], own.get(subnet["SubnetId"], main)) for subnet in subnets])
 
     async def _pages(self, client: Any, operation: str, member: str, target: str, **given: Any) -> list[Any]:
         def read() -> list[Any]:
@@ -239,12 +239,19 @@ def _notifications(answer: Any) -> list[Notification]:
     return found
 
 
-def _route(subnet: str, table: Any) -> SubnetRoute:
+_TARGETS = (
+    *("GatewayId", "NatGatewayId", "TransitGatewayId", "NetworkInterfaceId", "VpcPeeringConnectionId"),
+    *("CoreNetworkArn", "LocalGatewayId"),
+)
+"""Fields of a route that name what it leads to (EC2 API Reference, Route). An endpoint is a gateway there."""
+
+
+def subnet_route(subnet: str, table: Any) -> SubnetRoute:
+    """Return a subnet's default route from its route table as EC2 describes it; None for no table."""
     if table is None:
         return SubnetRoute(subnet, "", "")
     for route in table.get("Routes", ()):
         if route.get("DestinationCidrBlock") == ANYWHERE and route.get("State") != "blackhole":
-            names = ("GatewayId", "NatGatewayId", "TransitGatewayId", "NetworkInterfaceId", "VpcPeeringConnectionId")
-            target = next((str(route[name]) for name in names if route.get(name)), "")
+            target = next((str(route[name]).rpartition("/")[2] for name in _TARGETS if route.get(name)), "")
             return SubnetRoute(subnet, str(table["RouteTableId"]), target)
     return SubnetRoute(subnet, str(table["RouteTableId"]), "")

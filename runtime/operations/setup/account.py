@@ -60,6 +60,15 @@ class SubnetRoute:
     target: str
     """Target of the default route; empty for none."""
 
+    @property
+    def public(self) -> bool:
+        """Whether only machines with a public address reach the internet."""
+        return self.target.startswith("igw-")
+
+    def leads_out(self, public_ip: bool | None) -> bool:
+        """Return whether machines reach the internet; with None they get public addresses where they need them."""
+        return bool(self.target) and (public_ip is not False or not self.public)
+
 
 @dataclass(frozen=True, slots=True)
 class Vpc:

@@ -48,8 +48,8 @@ class DeclaredSide:
     """VPC of workers and finder; empty for the default VPC."""
     subnet_ids: tuple[str, ...] = ()
     """Subnets of workers and finder; empty for all that lead out."""
-    public_ip: bool = True
-    """Whether machines get public addresses."""
+    public_ip: bool | None = None
+    """Whether machines get public addresses; None where the subnets' routes decide."""
     by_proxy: bool = False
     """Whether workers and finder reach AWS through a proxy."""
     image: str = ""
@@ -218,7 +218,7 @@ def _side(side: SideName, given: Mapping[str, Any], managed: bool, profile: str)
         endpoint=str(own.get("endpoint") or ""),
         vpc_id=text("vpcId"),
         subnet_ids=tuple(_list(merged.get("subnetIds"))),
-        public_ip=public if isinstance(public, bool) else True,
+        public_ip=public if isinstance(public, bool) else None,
         by_proxy=bool(text("httpsProxy")),
         image=text("finderImage"),
         instance_type=text("instanceType", "t4g.micro"),

@@ -250,15 +250,18 @@ async def _network(declared: DeclaredSide, account: Account) -> AsyncIterator[Ch
             yield CheckResult(
                 side, "network", Verdict.WRONG, f"{name} is no subnet of {vpc.id}", "correct subnetIds or vpcId"
             )
-        elif not (declared.by_proxy or _is_usable(routes[name], declared.public_ip)):
+        elif not (declared.by_proxy or routes[name].leads_out(declared.public_ip)):
             yield CheckResult(
                 side, "network", Verdict.WRONG, f"{name} {_closed_reason(routes[name])}", _opening_remedy(routes[name])
             )
     chosen = [routes[name] for name in declared.subnet_ids if name in routes] or list(routes.values())
-    usable = [route for route in chosen if _is_usable(route, declared.public_ip)]
+    usable = [route for route in chosen if route.leads_out(declared.public_ip)]
     if usable:
         ways = ", ".join(sorted({route.target.split("-")[0] for route in usable}))
-        yield CheckResult(side, "network", Verdict.FINE, f"{len(usable)} subnets of {vpc.id} lead out ({ways})")
+        given = any(route.public for route in usable) if declared.public_ip is None else declared.public_ip
+        addresses = f"{'with' if given else 'without'} public addresses"
+        what = f"{len(usable)} subnets of {vpc.id} lead out ({ways}), {addresses}"
+        yield CheckResult(side, "network", Verdict.FINE, what)
     elif declared.by_proxy and chosen:
         yield CheckResult(side, "network", Verdict.FINE, f"{len(chosen)} subnets of {vpc.id}, through httpsProxy")
     elif not declared.subnet_ids:
@@ -269,10 +272,6 @@ async def _network(declared: DeclaredSide, account: Account) -> AsyncIterator[Ch
             f"no subnet of {vpc.id} has a route to the internet, so workers could reach neither AWS nor the peer",
             "add an internet or NAT gateway and a route to it, or give another vpcId",
         )
-
-
-def _is_usable(route: SubnetRoute, public_ip: bool) -> bool:
-    return bool(route.target) and (public_ip or not route.target.startswith("igw-"))
 
 
 def _closed_reason(route: SubnetRoute) -> str:

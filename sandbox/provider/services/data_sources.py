@@ -180,7 +180,7 @@ def route_table(account: Account, args: Properties) -> Properties:
             for a in found["Associations"]
         ],
         # The provider leaves the local route out.
-        "routes": [_route(r) for r in found["Routes"] if r.get("GatewayId") != "local"],
+        "routes": [as_route(r) for r in found["Routes"] if r.get("GatewayId") != "local"],
         "tags": {t["Key"]: t["Value"] for t in found.get("Tags", ())},
     }
 
@@ -202,5 +202,9 @@ _TARGETS = {
 }
 
 
-def _route(route: dict[str, Any]) -> Properties:
-    return {"vpcEndpointId": ""} | {name: route.get(key, "") for name, key in _TARGETS.items()}
+def as_route(route: dict[str, Any]) -> Properties:
+    """Return a route of EC2 as the provider shows it."""
+    found = {name: route.get(key, "") for name, key in _TARGETS.items()}
+    # EC2 names an endpoint as a gateway, and the provider does not.
+    endpoint = found["gatewayId"] if found["gatewayId"].startswith("vpce-") else ""
+    return {**found, "vpcEndpointId": endpoint, "gatewayId": "" if endpoint else found["gatewayId"]}

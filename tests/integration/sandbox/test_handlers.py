@@ -13,6 +13,7 @@ from sandbox.cloud.handle import Cloud
 from sandbox.provider import operations
 from sandbox.provider.base import Account
 from sandbox.provider.catalogue import REGISTRY
+from sandbox.provider.services.data_sources import as_route
 from tests.integration.sandbox.lives import LIVES, Inputs, Life, Prerequisites
 
 
@@ -91,9 +92,15 @@ def test_lookups_return_resources_of_the_account(account: Account) -> None:
     (table,) = look_up("aws:ec2/getRouteTables:getRouteTables", vpcId=Prerequisites(account).vpc())["ids"]
     routes = look_up("aws:ec2/getRouteTable:getRouteTable", routeTableId=table)["routes"]
     assert [r["cidrBlock"] for r in routes] == ["0.0.0.0/0"]
+    assert [r["gatewayId"][:4] for r in routes] == ["igw-"]
     parameter = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-arm64"
     assert look_up("aws:ssm/getParameter:getParameter", name=parameter)["value"].startswith("ami-")
     bucket = Prerequisites(account).bucket()
     assert look_up("aws:s3/getBucket:getBucket", bucket=bucket)["arn"] == f"arn:{account.partition}:s3:::{bucket}"
     with pytest.raises(LookupError, match="couldn't find resource"):
         look_up("aws:s3/getBucket:getBucket", bucket="nowhere-to-be-seen")
+
+
+def test_a_route_to_an_endpoint_is_shown_as_the_provider_does() -> None:
+    shown = as_route({"DestinationCidrBlock": "0.0.0.0/0", "GatewayId": "vpce-1"})
+    assert (shown["vpcEndpointId"], shown["gatewayId"]) == ("vpce-1", "")

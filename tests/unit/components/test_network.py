@@ -8,7 +8,7 @@ from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.side_options import Network as NetworkOptions
 from dualsync.components.network import Network
 from dualsync.runtime.settings import SideName
-from tests.unit.components.parts import CLOSED, PRIVATE, VPC, World, deploy, pair
+from tests.unit.components.parts import CLOSED, PRIVATE, VPC, World, deploy, pair, route
 
 
 def network(world: World, **options: object) -> tuple[Network, World]:
@@ -29,6 +29,74 @@ def test_without_public_addresses_only_nat_gives_internet_egress() -> None:
     made, _ = network(World(), public_ip=False)
     assert made.subnet_ids == ("subnet-b",)
     assert not made.public_ip
+
+
+EACH = {
+    "internet gateway": {"gatewayId": "igw-1"},
+    "NAT gateway": {"natGatewayId": "nat-1"},
+    "NAT instance": {"networkInterfaceId": "eni-1", "instanceId": "i-1"},
+    "transit gateway": {"transitGatewayId": "tgw-1"},
+    "cloud WAN": {"coreNetworkArn": "arn:aws:networkmanager::111111111111:core-network/core-network-1"},
+    "firewall": {"vpcEndpointId": "vpce-1"},
+    "private gateway": {"gatewayId": "vgw-1"},
+    "local gateway": {"localGatewayId": "lgw-1"},
+    "peering": {"vpcPeeringConnectionId": "pcx-1"},
+}
+"""Targets of a subnet's default route, by what they are."""
+
+
+def leading_to(*targets: str) -> World:
+    """Return a network of subnets whose default routes have these targets."""
+    subnets = ["subnet-a", "subnet-b"][: len(targets)]
+    tables = [route(f"rtb-{s}", EACH[t], subnet=s) for s, t in zip(subnets, targets, strict=True)]
+    return World(subnets=subnets, tables=tables)
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("target", EACH)
+def test_machines_get_public_addresses_where_the_route_leads_to_an_internet_gateway(target: str, named: bool) -> None:
+    given = {"subnet_ids": ("subnet-a",)} if named else {}
+    made, _ = network(leading_to(target), **given)
+    assert made.subnet_ids == ("subnet-a",)
+    assert made.public_ip is (target == "internet gateway")
+
+
+@pytest.mark.parametrize("target", EACH)
+def test_a_given_choice_of_addresses_wins(target: str) -> None:
+    assert network(leading_to(target), public_ip=True)[0].public_ip is True
+    if target != "internet gateway":
+        assert network(leading_to(target), public_ip=False)[0].public_ip is False
+
+
+@pytest.mark.parametrize("named", [(), ("subnet-a", "subnet-b")])
+def test_subnets_of_both_kinds_get_addresses_and_a_note(
+    named: tuple[str, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr("pulumi.log.info", notes.append)
+    made, _ = network(leading_to("internet gateway", "NAT gateway"), subnet_ids=named)
+    assert (made.subnet_ids, made.public_ip) == (("subnet-a", "subnet-b"), True)
+    assert notes == [
+        "cn.publicIp: not given, and subnet-a leads to an internet gateway and subnet-b does not, so each worker and"
+        " finder task gets a public address; set it, or name subnets of one kind in cn.subnetIds"
+    ]
+    for given in (True, False):
+        network(leading_to("internet gateway", "NAT gateway"), public_ip=given)
+    assert len(notes) == 1
+
+
+def test_subnets_behind_a_firewalls_endpoint_get_no_address_and_a_note(monkeypatch: pytest.MonkeyPatch) -> None:
+    notes: list[str] = []
+    monkeypatch.setattr("pulumi.log.info", notes.append)
+    made, _ = network(leading_to("firewall", "NAT gateway"))
+    assert made.public_ip is False
+    assert notes == [
+        "cn.publicIp: not given, and subnet-a leads to a VPC endpoint, behind which an internet gateway can't be seen,"
+        " so no public address is assigned; set it to true if the endpoint's firewall has no NAT gateway behind it"
+    ]
+    made, _ = network(leading_to("firewall", "NAT gateway"), public_ip=True)
+    assert made.public_ip is True
+    assert len(notes) == 1
 
 
 def test_the_finder_uses_only_zones_with_fargate() -> None:

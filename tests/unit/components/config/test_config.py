@@ -20,7 +20,7 @@ from dualsync.runtime.settings import SideName
 from tests.unit.components.config.pairs import CN, GLOBAL, pair
 from tests.unit.components.recorder import ROOT, config_of
 
-WITHOUT_DEFAULT = ["keepLoser"]
+WITHOUT_DEFAULT = ["keepLoser", "publicIp"]
 """Keys at the top whose absence is a state of its own."""
 
 
@@ -61,6 +61,12 @@ def test_keep_loser_has_three_states(text: str | None, kept: bool | None) -> Non
     model = pair(stack_config.read(given, given))
     assert model.keep_loser is kept
     assert settings_of(model, SideName.CN).keep_loser is bool(kept)
+
+
+@pytest.mark.parametrize(("text", "given"), [(None, None), ("true", True), ("false", False)])
+def test_public_ip_has_three_states(text: str | None, given: bool | None) -> None:
+    values = {} if text is None else {"publicIp": text}
+    assert pair(stack_config.read(values, values)).cn.network.public_ip is given
 
 
 @pytest.mark.parametrize("text", ["", "yes", "1", "null"])

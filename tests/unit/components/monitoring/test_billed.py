@@ -63,6 +63,28 @@ def test_keys_of_the_alarms_topics_are_estimated_where_they_are_made(made: bool,
     assert len(keys) == (cost.SIDES if made else 0)
 
 
+@pytest.mark.parametrize(("target", "public"), [({"gatewayId": "igw-1"}, True), ({"natGatewayId": "nat-1"}, False)])
+def test_addresses_are_estimated_where_machines_get_them(target: dict[str, str], public: bool, bundles: Path) -> None:
+    def call(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
+        if token != "aws:ec2/getRouteTable:getRouteTable":
+            return None
+        table = args["routeTableId"]
+        return {
+            "routeTableId": table,
+            "associations": [{"main": True, "subnetId": "", "routeTableId": table}],
+            "routes": [{"cidrBlock": "0.0.0.0/0", **target}],
+        }
+
+    found = deploy("cn", bundles, both_sides(), call)
+    interfaces = [i for t in found.of("aws:ec2/launchTemplate:LaunchTemplate") for i in t.inputs["networkInterfaces"]]
+    given = [i["associatePublicIpAddress"] for i in interfaces]
+    assert given == [str(public).lower()] * cost.SIDES
+    hours = estimated(replace(IDLE, public_ip=public), "addresses of the workers")
+    assert hours == given.count("true") * cost.HOURS
+    tasks = [s.inputs["target"]["ecsParameters"] for s in found.of("aws:scheduler/schedule:Schedule")]
+    assert [t["networkConfiguration"]["assignPublicIp"] for t in tasks] == [public] * cost.SIDES
+
+
 def test_every_registered_kind_is_either_estimated_or_free(both: Deployment) -> None:
     found = Counter(r.type for r in both.aws)
     assert {kind: found[kind] for kind in BY_THE_MONTH} == BY_THE_MONTH

@@ -241,6 +241,25 @@ def test_subnets_without_internet_access_are_reported() -> None:
     assert "no default VPC" in check(accounts)["cn", "network"].what
 
 
+@pytest.mark.parametrize(
+    ("targets", "public_ip", "shown"),
+    [
+        (["igw-1"], None, "1 subnets of vpc-1 lead out (igw), with public addresses"),
+        (["nat-1", "tgw-1"], None, "2 subnets of vpc-1 lead out (nat, tgw), without public addresses"),
+        (["igw-1", "nat-1"], None, "2 subnets of vpc-1 lead out (igw, nat), with public addresses"),
+        (["igw-1", "nat-1"], False, "1 subnets of vpc-1 lead out (nat), without public addresses"),
+        (["vpce-1"], None, "1 subnets of vpc-1 lead out (vpce), without public addresses"),
+        (["vpce-1"], True, "1 subnets of vpc-1 lead out (vpce), with public addresses"),
+    ],
+)
+def test_public_addresses_are_reported_as_the_deployment_gives_them(
+    targets: list[str], public_ip: bool | None, shown: str
+) -> None:
+    accounts = fine()
+    accounts[CN].vpc_ = Vpc("vpc-1", [SubnetRoute(f"subnet-{n}", "rtb", t) for n, t in enumerate(targets)])
+    assert check(accounts, public_ip=public_ip)["cn", "network"].what == shown
+
+
 def test_subnets_need_no_internet_egress_with_a_proxy() -> None:
     accounts = fine()
     accounts[CN].vpc_ = Vpc("vpc-1", [SubnetRoute("subnet-1", "rtb-1", "")])
