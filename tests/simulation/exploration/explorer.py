@@ -34,7 +34,7 @@ class Exploration:
     states: int = 0
     """States visited."""
     schedules: int = 0
-    """Orders of calls from the start to an end that these states represent, without those that go on as others do."""
+    """Orders of calls from the start to an end that these states represent, except those that continue as others do."""
     transitions: int = 0
     """Transitions between states."""
     ends: int = 0
