@@ -22,6 +22,9 @@ from dualsync.runtime.sync.decision import WAIT_ATTEMPTS_IN_A_TIE, ObservedVersi
 from dualsync.runtime.transfer.copier import Copier
 from dualsync.runtime.transfer.observed_bucket import Observations, ObservedBucket
 
+MAX_DELAY = 900
+"""Seconds, SQS's longest delay (SQS API Reference, "SendMessage")."""
+
 
 class LedgerWriteFailedError(DualSyncError):
     """A write was done at the peer but not recorded in the ledger: the next check must take it into account."""
@@ -121,6 +124,11 @@ class SyncContext:
     def now(self) -> int:
         """Return the time in whole seconds since the epoch."""
         return int(self.clock.now())
+
+    def delay_after(self, attempt: int) -> int:
+        """Return the seconds before the check that follows this attempt. They double, up to SQS's limit."""
+        factor: int = 2 ** min(attempt, 6)
+        return min(MAX_DELAY, self.settings.retry_delay_seconds * factor)
 
     async def send(self, requests: Iterable[SyncRequest | PartRequest], delay: int = 0) -> None:
         """Send authenticated requests to this side's queue, to be received `delay` seconds from now at the earliest."""

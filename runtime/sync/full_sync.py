@@ -243,12 +243,7 @@ async def _record_same_version(
         return SyncResult(Outcome.AGREED, decision.reason)
     # A worker whose message came back may still write over it.
     again = request.retry_after_conflict("a write over what both sides hold may be under way")
-    return SyncResult(
-        Outcome.AGREED,
-        decision.reason,
-        follow_up=again,
-        delay=context.settings.retry_delay_seconds * 2**request.attempt,
-    )
+    return SyncResult(Outcome.AGREED, decision.reason, follow_up=again, delay=context.delay_after(request.attempt))
 
 
 def _is_ours_winner(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:
@@ -268,7 +263,7 @@ async def _push(
     if decision.loser is not None and context.settings.keep_loser and remote is not None:
         await keep_loser(context, request.key, remote, context.remote)
     if _is_to_be_announced(context, entry, remote):
-        before, entry = await _announce(context, before, entry, local, remote)
+        before = entry = await _announce(context, before, entry, local, remote)
     condition = MUST_NOT_EXIST if remote is None else Precondition(remote.head.etag)
     await actions.push(context, request, before=before, entry=entry, local=local, reader=reader, condition=condition)
     return SyncResult(Outcome.COPIED, decision.reason, bytes=local.head.size, conflict=decision.loser is not None)
@@ -287,17 +282,16 @@ async def _announce(
     entry: LedgerEntry,
     local: ObservedVersion,
     remote: ObservedVersion | None,
-) -> tuple[LedgerEntry, LedgerEntry]:
-    """Record what is about to be written over what, and return the entry as stored and the same.
+) -> LedgerEntry:
+    """Record what is about to be written over what, and return the entry as stored.
 
     If the version is deleted here on its way, its copy replaces an object that nothing else names any more.
     """
     updated = record_pending(entry, local.version, remote.version if remote is not None else None)
     if updated == before:
-        return before, updated
+        return before
     await context.write(before, updated)
-    stored = replace(updated, revision=before.revision + 1)
-    return stored, stored
+    return replace(updated, revision=before.revision + 1)
 
 
 async def _pull(

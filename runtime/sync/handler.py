@@ -30,15 +30,13 @@ from dualsync.runtime.model.ledger_entry import NEWER_FORMAT
 from dualsync.runtime.ports import Message
 from dualsync.runtime.settings import OnLifecycleExpiry
 from dualsync.runtime.sync import fast_path, one_way
-from dualsync.runtime.sync.context import LedgerWriteFailedError, SyncContext, SyncResult
+from dualsync.runtime.sync.context import MAX_DELAY, LedgerWriteFailedError, SyncContext, SyncResult
 from dualsync.runtime.sync.echo import handle_echo
 from dualsync.runtime.sync.fleet_upload import copy_requested_parts, watch_upload
 from dualsync.runtime.sync.full_sync import full_check
 from dualsync.runtime.sync.service_health import ServiceHealth, probe
 from dualsync.runtime.transfer.multipart import CORRUPT_ATTEMPTS, UploadInProgressError
 
-MAX_DELAY = 900
-"""Seconds, SQS's longest delay (SQS API Reference, "SendMessage")."""
 ARCHIVED = "archived"
 """The copier's reason for content that must be restored first."""
 
@@ -213,7 +211,7 @@ class MessageHandler:
                 raise PermanentError(
                     "contended", f"{request.key!r} changed during {retry.attempt} checks: {why}"
                 ) from why
-            delay = min(MAX_DELAY, settings.retry_delay_seconds * 2 ** min(request.attempt, 6))
+            delay = self._context.delay_after(request.attempt)
             return SyncResult(Outcome.POSTPONED, str(why), follow_up=retry, delay=delay)
         denied = self._denied_since(request.key, request.denied_since, why)
         retry, delay = request.retry_after_error(str(why), denied), self._retry_delay(denied or request.first_sent)

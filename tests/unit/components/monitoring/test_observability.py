@@ -18,7 +18,7 @@ from dualsync.components.monitoring.log_fields import ECHO_LINE, Event, Outcome,
 from dualsync.components.monitoring.observability import Observability, ObservabilityArgs
 from dualsync.runtime.log import COUNTED, JsonLog
 from dualsync.runtime.settings import Events, SideName
-from dualsync.runtime.sync.handler import MAX_DELAY
+from dualsync.runtime.sync.context import MAX_DELAY
 from tests.unit.components.parts import World, deploy, pair
 
 GUIDES = [

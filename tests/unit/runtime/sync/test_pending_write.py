@@ -98,3 +98,8 @@ def test_key_is_checked_again_some_times_while_a_write_over_what_both_hold_may_b
     assert world.outcomes() == {"agreed": 1}
     sent = [json.loads(letter.body)[sync_request_codec.MEMBER]["attempt"] for letter in world.broker.letters.values()]
     assert sent == ([attempt + 1] if attempt < CHECK.attempt else [])
+
+
+def test_check_that_follows_is_never_later_than_the_queue_allows() -> None:
+    world = Side(settings(retry_delay_seconds=100))
+    assert [world.context.delay_after(attempt) for attempt in (0, 1, 3, 4, 90)] == [100, 200, 800, 900, 900]
