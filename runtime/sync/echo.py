@@ -58,17 +58,21 @@ async def _handle_deletion(
     later = head is not None and (
         entry.synced is None or matches_copy(head, entry.synced.local) or not "" < entry.first_event < request.sequencer
     )
-    if not stale and not later and not await _is_synced_at_peer(context, request, entry):
+    if not stale and not later and not await _is_known_version_at_peer(context, request, entry):
         await context.write(entry, record_tombstone(entry, request, context.now(), by_user=False))
     return _echo_result("the peer's deletion")
 
 
-async def _is_synced_at_peer(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> bool:
-    """Return True if the peer still holds the synced version: then its worker has not deleted it here for good."""
-    if entry.synced is None:
+async def _is_known_version_at_peer(context: SyncContext, request: SyncRequest, entry: LedgerEntry) -> bool:
+    """Return True if the peer still holds the synced version, or the one that expired here.
+
+    Then its worker has not deleted it here for good, and a deletion by a user that is read later must find it known.
+    """
+    known = entry.synced or entry.expired
+    if known is None:
         return False
     remote = await context.remote.head(request.key)
-    return remote is not None and context.observe_remote(remote, entry).version == entry.synced.version
+    return remote is not None and context.observe_remote(remote, entry).version == known.version
 
 
 def _echo_result(reason: str) -> SyncResult:
@@ -77,6 +81,10 @@ def _echo_result(reason: str) -> SyncResult:
 
 def _is_stamped(context: SyncContext, request: SyncRequest, head: ObjectHead) -> bool:
     return head.stamp is not None and is_valid_stamp(head.stamp, context.settings.pair, request.key, head.size)
+
+
+def _is_copy_of(context: SyncContext, request: SyncRequest, head: ObjectHead, version: OriginVersion) -> bool:
+    return _is_stamped(context, request, head) and head.stamp is not None and head.stamp.version == version
 
 
 async def _handle_arrival(
@@ -175,7 +183,7 @@ async def _handle_late_arrival(
         former = await _former_head(context, request)
         if former is not None and former.stamp is not None and former.stamp.version == entry.synced.version:
             first = record_first_arrival(entry, request, former, local)
-            if first.rewritten_after_deletion:
+            if first.rewritten_after_deletion and _is_copy_of(context, request, local, entry.synced.version):
                 return await _delete_both(context, request, first, local, entry.synced.version)
             if first != entry:
                 await context.write(entry, first)

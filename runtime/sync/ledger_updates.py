@@ -139,12 +139,15 @@ def record_late_creation(entry: LedgerEntry, request: SyncRequest) -> LedgerEntr
 def record_arrival(entry: LedgerEntry, request: SyncRequest) -> LedgerEntry:
     """Record when the synced version arrived, by its event, when it is not here any more.
 
-    That orders the deletions of the key. It proves no deletion, for which the version's first arrival is needed.
+    That orders the deletions of the key. It counts as the version's first arrival if this bucket has shown the copy,
+    which an event alone does not prove.
     """
     synced = entry.synced
     if synced is None or entry.last_event or not request.sequencer or request.etag != synced.local.etag:
         return entry
-    return replace(entry, last_event=request.sequencer)
+    shown = synced.local.modified is not None
+    first = min(entry.first_event or request.sequencer, request.sequencer) if shown else entry.first_event
+    return replace(entry, first_event=first, last_event=request.sequencer)
 
 
 def was_current_in_between(entry: LedgerEntry, mark: str) -> bool:

@@ -39,6 +39,8 @@ class Written:
     """Content."""
     replaces: frozenset[int]
     """Numbers of the versions that it replaces, directly or indirectly."""
+    restored: int = 0
+    """Latest second that a restored version may count as, which has its old LastModified; 0 for other versions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,10 +74,10 @@ class KeyHistory:
         both = frozenset((written.number,))
         return replace(self, versions=(*self.versions, written), seen=(both, both), shown=(name, name))
 
-    def user_wrote(self, side: str, name: str, second: int, etag: str, body: bytes) -> KeyHistory:
-        """Record that a user writes or restores a version over what the side shows."""
+    def user_wrote(self, side: str, name: str, second: int, etag: str, body: bytes, restored: int = 0) -> KeyHistory:
+        """Record that a user writes a version over what the side shows, or restores one, which counts as `restored`."""
         seen = self.seen[SIDES.index(side)]
-        written = Written(len(self.versions), name, side, second, etag, body, seen)
+        written = Written(len(self.versions), name, side, second, etag, body, seen, restored)
         return replace(
             self,
             versions=(*self.versions, written),
@@ -116,7 +118,7 @@ class KeyHistory:
         )
         if old is None or old == new or new.number in old.replaces or old.number in new.replaces:
             return state
-        if not self.beats(new, old):
+        if not self.beats(new, old) and not self.beats(replace(new, second=max(new.second, new.restored)), old):
             return state
         settled = replace(new, replaces=new.replaces | old.replaces | {old.number})
         return replace(

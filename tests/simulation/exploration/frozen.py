@@ -125,15 +125,16 @@ def freeze_judges(users: Users) -> Hashable:
 
 
 def thaw_judges(users: Users, frozen: Any) -> None:
-    """Restore both judges."""
+    """Restore both judges. The times of earlier copies are not kept, so the exception that needs them never applies."""
     models, oracle = frozen
+    users.copied.clear()
     users.models = {each[0]: _thaw_model(each, users.rule) for each in models}
     users.oracle = dict(oracle)
 
 
 def _freeze_model(model: KeyModel) -> tuple[Any, ...]:
     acts = tuple(
-        (a.side, a.content, a.body, a.time, a.etag, tuple(sorted({b.number for b in a.replaced_by})))
+        (a.side, a.content, a.body, a.time, a.etag, a.restored, tuple(sorted({b.number for b in a.replaced_by})))
         for a in model.acts
     )
     seen = tuple(None if (act := model.seen[side]) is None else act.number for side in SIDES)
@@ -153,13 +154,13 @@ def _freeze_model(model: KeyModel) -> tuple[Any, ...]:
 def _thaw_model(frozen: tuple[Any, ...], rule: Rule) -> KeyModel:
     key, expires, acts, seen, present, expired, held, echoes, flags = frozen
     model = KeyModel(key, rule, expires=expires)
-    for side, content, body, time, etag, _ in acts:
-        act = Act(len(model.acts), side, content, body, time, etag)
+    for side, content, body, time, etag, restored, _ in acts:
+        act = Act(len(model.acts), side, content, body, time, etag, restored)
         model.acts.append(act)
         if content:
             model.contents.setdefault(content, []).append(act)
     for act, each in zip(model.acts, acts, strict=True):
-        act.replaced_by = [model.acts[number] for number in each[5]]
+        act.replaced_by = [model.acts[number] for number in each[6]]
     for at, side in enumerate(SIDES):
         model.seen[side] = None if seen[at] is None else model.acts[seen[at]]
         model.present[side] = present[at]

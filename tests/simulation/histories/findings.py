@@ -34,6 +34,8 @@ class Excuse(StrEnum):
     REMOVED_BY_ID = "version removed by its id while it was written again"
     """While the key shows an object, the removal of a version by its id is none of the key: old versions are cleared
     away like this."""
+    ONE_SECOND = "deleted and written again within one second, and no version kept"
+    """Both copies show the same ETag and the same time, so the bucket does not show that they are two."""
     FORGED_EXPIRY = "expired, and a forged event of its deletion"
     """Only the event names what removed it: a lifecycle rule, or a user whose deletion is carried to the peer."""
     FORGED = "written again after a forged event"

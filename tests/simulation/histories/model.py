@@ -17,17 +17,23 @@ BESIDE = "~beside"
 
 
 class Act:
-    """An act of a user: a write of `content`, or a deletion if it is empty. `time` is S3's, in whole seconds."""
+    """An act of a user: a write of `content`, or a deletion if it is empty. `time` is S3's, in whole seconds.
 
-    __slots__ = ("body", "content", "etag", "number", "replaced_by", "side", "time")
+    A restored version has its old time there. `restored` is the latest second that it may count as, 0 for other acts.
+    """
 
-    def __init__(self, number: int, side: str, content: str, body: bytes, time: int, etag: str) -> None:
+    __slots__ = ("body", "content", "etag", "number", "replaced_by", "restored", "side", "time")
+
+    def __init__(
+        self, number: int, side: str, content: str, body: bytes, time: int, etag: str, restored: int = 0
+    ) -> None:
         self.number = number
         self.side = side
         self.content = content
         self.body = body
         self.time = time
         self.etag = etag
+        self.restored = restored
         self.replaced_by: list[Act] = []
 
     def __repr__(self) -> str:
@@ -60,6 +66,7 @@ class KeyModel:
         "ledger_lost",
         "losers",
         "may_survive",
+        "one_second",
         "overruled",
         "present",
         "removed_by_id",
@@ -106,6 +113,8 @@ class KeyModel:
         """Contents of both sides that were shown by the respective other side at the same time."""
         self.forged_order: set[str] = set()
         """Contents that a user replaced or deleted where a forged event had raised the key's highest sequencer."""
+        self.one_second: set[str] = set()
+        """Contents that workers wrote twice within a second to a side that keeps no version of the first copy."""
         self.uncopied: set[str] = set()
         """Contents that expired before the peer held them."""
         self.removed_by_id: set[str] = set()
@@ -115,9 +124,12 @@ class KeyModel:
         self.ledger_lost: set[str] = set()
         """Sides whose ledger lost its entry of the key."""
 
-    def user(self, side: str, content: str, body: bytes, time: int, etag: str) -> None:
-        """Record that a user writes over what this side shows or, with empty content, deletes it."""
-        act = Act(len(self.acts), side, content, body, time, etag)
+    def user(self, side: str, content: str, body: bytes, time: int, etag: str, restored: int = 0) -> None:
+        """Record that a user writes over what this side shows or, with empty content, deletes it.
+
+        For a version that the user restored, `restored` is the latest second that it may count as.
+        """
+        act = Act(len(self.acts), side, content, body, time, etag, restored)
         last = self.seen[side]
         if last is not None:
             last.replaced_by.append(act)
@@ -161,7 +173,7 @@ class KeyModel:
         if self.present[side] and last is not None and last is not act:
             if last.content == content:
                 self.echoes.append((content, side))
-            elif not reaches(last, act) and not reaches(act, last) and self.rule(act, last):
+            elif not reaches(last, act) and not reaches(act, last) and self.may_win(act, last):
                 known = any(reaches(a, act) for a in self.acts if a.body == last.body)
                 if last.side != act.side and not known and not last.replaced_by:
                     # Of the other side, not replaced there, and not overwritten by a user who had seen its bytes.
@@ -178,6 +190,12 @@ class KeyModel:
         there = self.seen[PEER[side]]
         if there is not None and self.present[PEER[side]] and act.side != side == there.side:
             self.crossed |= {content, there.content}
+
+    def may_win(self, a: Act, b: Act) -> bool:
+        """Return True if `a` may win over `b`: a restored version counts with its old time, or as written just then."""
+        if self.rule(a, b):
+            return True
+        return bool(a.restored) and self.rule(Act(a.number, a.side, a.content, a.body, a.restored, a.etag), b)
 
     def _why_overruled(self, act: Act, last: Act) -> Excuse | None:
         """Return why `act` may win over `last`, which a user wrote over it."""
@@ -289,6 +307,8 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.CROSSED
     if stale and stale <= model.removed_by_id & model.written_twice:
         return Excuse.REMOVED_BY_ID
+    if stale and stale <= model.one_second:
+        return Excuse.ONE_SECOND
     if stale and stale <= model.forged_order & model.written_twice:
         return Excuse.FORGED
     if stale and stale <= model.written_twice and all(_event_lost(model, content) for content in stale):

@@ -48,6 +48,10 @@ class Users:
         self.event_subjects: dict[tuple[str, str], tuple[str, str]] = {}
         self.seeded: set[tuple[str, str]] = set()
         """Keys and contents that both sides held before."""
+        self._restores = False
+        """True while a user removes a version, or a marker, over an older one."""
+        self.copied: dict[tuple[str, str, str], int] = {}
+        """LastModified of the last copy that a worker wrote, by side, key and content."""
         self.writes = 0
         self.deletes = 0
         self._copies = 3 if modes.parts else 1
@@ -80,7 +84,9 @@ class Users:
         elif op.kind in ("undelete", "unversion"):
             versions = store.keys.get(op.key)
             if versions and versions[-1].marker == (op.kind == "undelete"):
+                self._restores = True
                 store.remove_version(op.key, versions[-1].version_id, user)
+                self._restores = False
         else:
             raise ValueError(f"unknown act {op.kind!r}")
 
@@ -210,6 +216,13 @@ class Users:
         if gone and opaque:
             model.unrecognised.add(content_of(before))
 
+    def _note_second_copy(self, side: str, model: KeyModel, now: Version) -> None:
+        """Record a copy that the side can't tell from an earlier one of the same second."""
+        name = (side, model.key, content_of(now))
+        if self.copied.get(name) == now.seen.modified and now.version_id in ("", "null"):
+            model.one_second.add(content_of(now))
+        self.copied[name] = now.seen.modified
+
     def record_lost_events(self, side: str, events: Iterable[Event]) -> None:
         """Record that these events are not delivered."""
         for event in events:
@@ -242,6 +255,7 @@ class Users:
             if principal in WORKERS:
                 if now is not None:
                     self.writes += 1
+                    self._note_second_copy(side, model, now)
                     model.worker_wrote(side, content_of(now))
                     self.oracle[relative] = history.worker_wrote(side, content_of(now))
                 elif before is not None:
@@ -258,8 +272,9 @@ class Users:
                 self.oracle[relative] = history.expire(side)
             elif now is not None:
                 seen, second = now.seen, second_of(model, side, before, now)
-                model.user(side, content_of(now), now.body, second, seen.etag)
-                self.oracle[relative] = history.user_wrote(side, content_of(now), second, seen.etag, now.body)
+                restored = int(store.now()) + 1 if self._restores else 0
+                model.user(side, content_of(now), now.body, second, seen.etag, restored)
+                self.oracle[relative] = history.user_wrote(side, content_of(now), second, seen.etag, now.body, restored)
             elif before is not None:
                 model.user(side, "", b"", store.now(), "")
                 self.oracle[relative] = history.user_deleted(side)

@@ -106,3 +106,22 @@ def test_forged_creation_does_not_delete_the_peers_copy_of_an_expired_object(
         send(world, record(name, sequencer, etag_of(world.there), by=by))
         run(world.worker.process(world.signed(SyncRequest("k", Cause.FINDER, full_check=True, may_delete=True))))
     assert held(world.there) == b"v2"
+
+
+@pytest.mark.parametrize("name", ["ObjectRemoved:Delete", "ObjectRemoved:DeleteMarkerCreated"])
+@pytest.mark.parametrize("by", [DEDICATED, f"{ROLE}:i-0"])
+@pytest.mark.parametrize("sequencer", [LOW, HIGH])
+def test_forged_worker_deletion_after_an_expiry_does_not_hide_a_user_deletion(
+    sequencer: str, by: str, name: str
+) -> None:
+    world = synced(OnLifecycleExpiry.IGNORE, Versioning.ENABLED)
+    world.here.expire("k")
+    world.work()
+    assert (held(world.here), held(world.there)) == (None, b"abc")
+    world.time.now += 5
+    world.here.delete("k", USER)
+    deletion = world.events[-1]
+    world.events.clear()
+    send(world, record(name, sequencer, by=by))
+    world.work(deletion)
+    assert held(world.there) is None

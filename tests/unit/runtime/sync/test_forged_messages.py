@@ -229,6 +229,29 @@ def test_copy_written_again_after_its_deletion_is_deleted_in_any_order_of_events
     assert (held(world.here), held(world.there)) == (None, None)
 
 
+@pytest.mark.parametrize("versioning", Versioning)
+def test_copy_written_again_is_deleted_if_the_first_one_was_recorded_before_its_event_was_read(
+    versioning: Versioning,
+) -> None:
+    world = Side(settings(), versioning=versioning)
+    world.time.now += 1
+    etag = world.there.put("k", b"abc", PEERS_OWN_USER).etag
+    copy = stamp(OriginVersion(GLOBAL, world.there.now(), etag))
+    world.here.put("k", b"abc", DEDICATED, stamp=copy)
+    run(world.worker.process(world.signed(SyncRequest("k", Cause.FINDER, full_check=True))))
+    assert world.entry().synced is not None
+    world.time.now += 5
+    world.here.delete("k", USER)
+    arrival, deletion = world.events
+    world.events.clear()
+    world.work(arrival)
+    world.time.now += 5
+    world.here.put("k", b"abc", DEDICATED, stamp=copy)
+    world.work(deletion)
+    world.work()
+    assert (held(world.here), held(world.there)) == (None, None)
+
+
 def test_forged_version_id_does_not_count_as_a_second_copy() -> None:
     world = replica(Versioning.ENABLED)
     current = world.here.current("k")

@@ -240,21 +240,28 @@ def test_expected_remote_copy_is_that_of_the_synced_or_expired_version() -> None
     assert LedgerEntry("k", expired=NEW).expected_remote == CopyState("new", 20)
 
 
+SHOWN = replace(AGREED, first_event="", last_event="")
+ANSWERED = replace(SHOWN, synced=replace(OLD, local=CopyState("old")))
+"""The synced version by a write's answer: the bucket has not shown it yet."""
+
+
 @pytest.mark.parametrize(
-    ("entry", "event", "last"),
+    ("entry", "event", "first", "last"),
     [
-        (replace(AGREED, first_event="", last_event=""), request(THREE, etag=NEW.local.etag), ""),
-        (replace(AGREED, first_event="", last_event=""), request(THREE, etag=OLD.local.etag), THREE),
-        (replace(AGREED, first_event="", last_event=""), request("", etag=OLD.local.etag), ""),
-        (AGREED, request(THREE, etag=OLD.local.etag), TWO),
-        (LedgerEntry("k", 1, sequencer=TWO), request(THREE, etag=OLD.local.etag), ""),
+        (SHOWN, request(THREE, etag=NEW.local.etag), "", ""),
+        (SHOWN, request(THREE, etag=OLD.local.etag), THREE, THREE),
+        (SHOWN, request("", etag=OLD.local.etag), "", ""),
+        (replace(SHOWN, first_event=TWO), request(THREE, etag=OLD.local.etag), TWO, THREE),
+        (ANSWERED, request(THREE, etag=OLD.local.etag), "", THREE),
+        (AGREED, request(THREE, etag=OLD.local.etag), TWO, TWO),
+        (LedgerEntry("k", 1, sequencer=TWO), request(THREE, etag=OLD.local.etag), "", ""),
     ],
 )
-def test_arrival_event_sets_the_last_event_of_its_own_version_only(
-    entry: LedgerEntry, event: SyncRequest, last: str
+def test_arrival_event_counts_for_its_own_version_and_as_the_first_if_the_bucket_has_shown_it(
+    entry: LedgerEntry, event: SyncRequest, first: str, last: str
 ) -> None:
     after = ledger_updates.record_arrival(entry, event)
-    assert after == replace(entry, last_event=last)
+    assert after == replace(entry, first_event=first, last_event=last)
 
 
 def test_pending_write_names_what_it_replaces_only_if_all_attempts_met_the_same() -> None:
