@@ -12,6 +12,8 @@ KEY = "a"
 OTHER = "b"
 PLAIN = ("put", "same bytes", "retouch", "multipart", "upload", "delete")
 """Acts of users on a key of any bucket. `upload` starts before the previous act and is completed after it."""
+UPLOADS = frozenset({"multipart", "upload"})
+"""Those of them that upload in parts."""
 VERSIONED = ("undelete", "unversion", "bring back")
 """Further acts on a versioned bucket: remove the delete marker, delete the current version permanently, and copy the
 version before the current one onto the key."""
@@ -82,7 +84,7 @@ def acts(sequence: tuple[tuple[str, str], ...], timing: str) -> Acts:
     for at, (side, kind) in enumerate(sequence):
         name = f"w{at + 1}"
         ops: tuple[tuple[str, Op], ...]
-        if kind in ("multipart", "upload"):
+        if kind in UPLOADS:
             op = Op(0.0, side, "multipart", KEY, name)
             if kind == "upload":
                 last = steps[-1]
@@ -103,5 +105,5 @@ def acts(sequence: tuple[tuple[str, str], ...], timing: str) -> Acts:
             ops = (("do", Op(0.0, side, kind, KEY, name if kind in ("put", "retouch") else "")),)
         steps.append(Step(ops, before, after))
     kinds = {kind for _, kind in sequence}
-    strict = not kinds & {"multipart", "upload", "undelete", "unversion", "bring back", "copy"}
+    strict = not kinds & {*UPLOADS, "undelete", "unversion", "bring back", "copy"}
     return Acts(", ".join(f"{side} {kind}" for side, kind in sequence), tuple(steps), strict)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from tests.simulation.exploration.acts import TIMES, acts, sensible, sequences
+from tests.simulation.exploration.acts import TIMES, UPLOADS, acts, sensible, sequences
 from tests.simulation.exploration.explorer import Exploration, Explorer, initial, synced
 from tests.simulation.exploration.services import Services
 from tests.simulation.exploration.state import QUICK_FAULTS, Fault, Limits, State
@@ -36,6 +36,8 @@ class Row:
     """Time that passes between acts, as keys of `TIMES`."""
     copies: bool = False
     """True if there is a second key, which is copied to the first one."""
+    in_parts: bool = True
+    """False to leave out uploads in parts, with which a row would be too large."""
     quick: bool = False
     """True if the row is part of the test suite."""
 
@@ -43,11 +45,13 @@ class Row:
         """Return all (start, sequence, timing)."""
         for start in self.starts:
             for sequence in sequences(self.length, versioned=any(self.modes.versioning), copies=self.copies):
-                if sensible(sequence, present=start != EMPTY) and (
-                    not self.copies or "copy" in dict(sequence).values()
-                ):
-                    for timing in self.times:
-                        yield start, sequence, timing
+                kinds = {kind for _, kind in sequence}
+                if not sensible(sequence, present=start != EMPTY) or (self.copies and "copy" not in kinds):
+                    continue
+                if not self.in_parts and kinds & UPLOADS:
+                    continue
+                for timing in self.times:
+                    yield start, sequence, timing
 
 
 ROWS = (
@@ -63,7 +67,8 @@ ROWS = (
     ),
     Row("two acts, versions kept, all times", 2, Modes(versioning=VERSIONS), starts=(EMPTY, *SYNCED)),
     Row("two acts, one fault", 2, limits=Limits(1, QUICK_FAULTS), times=("own second",)),
-    Row("two acts, one finder run per side", 2, Modes(grace=0), Limits(finders=(1, 1)), times=("own second",)),
+    Row("two acts, a finder run at cn", 2, Modes(grace=0), Limits(finders=(1, 0)), times=("own second",)),
+    Row("two acts, a finder run at global", 2, Modes(grace=0), Limits(finders=(0, 1)), times=("own second",)),
     Row("two acts, two workers per side", 2, limits=Limits(workers=(2, 2)), starts=(EMPTY, *SYNCED)),
     Row("two acts, encrypted", 2, Modes(kms=(True, True)), starts=(EMPTY, *SYNCED)),
     Row("two acts, versions kept on one side", 2, Modes(versioning=("Enabled", "")), starts=(EMPTY, *SYNCED)),
@@ -77,8 +82,16 @@ ROWS = (
         starts=(EMPTY, *SYNCED),
         times=("own second",),
     ),
-    Row("two acts, one stalled process", 2, limits=Limits(1, (Fault.STALL,)), times=("own second",)),
+    Row("two acts, one stalled process", 2, limits=Limits(1, (Fault.STALL,)), starts=(EMPTY, *SYNCED), in_parts=False),
     Row("two acts, parts, one fault", 2, Modes(parts=True), Limits(1, QUICK_FAULTS), times=("own second",)),
+    Row("two acts, giant parts", 2, Modes(parts=True, giants=True), starts=(EMPTY, *SYNCED)),
+    Row(
+        "two acts, giant parts, one fault",
+        2,
+        Modes(parts=True, giants=True),
+        Limits(1, QUICK_FAULTS),
+        times=("own second",),
+    ),
     Row("three acts on two keys, with a copy", 3, copies=True, times=("own second",)),
     Row("three acts", 3),
     Row("three acts, versions kept", 3, Modes(versioning=VERSIONS)),

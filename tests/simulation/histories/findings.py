@@ -38,6 +38,9 @@ class Excuse(StrEnum):
     """Both copies show the same ETag and the same time, so the bucket does not show that they are two."""
     FORGED_EXPIRY = "expired, and a forged event of its deletion"
     """Only the event names what removed it: a lifecycle rule, or a user whose deletion is carried to the peer."""
+    FORGED_ARRIVAL = "deleted soon after its upload in parts, and a forged event of its arrival"
+    """S3 dates an upload by its start. Where a lifecycle rule may have removed what arrived after the deletion, only
+    events tell their order."""
     FORGED = "written again after a forged event"
     """A forged event of a user's copy of a replica onto itself makes a worker write the same content again. Or it
     raised the key's highest sequencer, so no event proves that a copy was written again after its deletion."""

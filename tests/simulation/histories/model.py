@@ -60,6 +60,7 @@ class KeyModel:
         "expired",
         "expires",
         "forged",
+        "forged_arrival",
         "forged_order",
         "held",
         "key",
@@ -115,6 +116,8 @@ class KeyModel:
         """Contents that a user replaced or deleted where a forged event had raised the key's highest sequencer."""
         self.one_second: set[str] = set()
         """Contents that workers wrote twice within a second to a side that keeps no version of the first copy."""
+        self.forged_arrival: set[str] = set()
+        """Those of `forged_order` that were uploaded in parts to a bucket where objects expire."""
         self.uncopied: set[str] = set()
         """Contents that expired before the peer held them."""
         self.removed_by_id: set[str] = set()
@@ -311,6 +314,8 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.ONE_SECOND
     if stale and stale <= model.forged_order & model.written_twice:
         return Excuse.FORGED
+    if stale and stale <= model.forged_arrival:
+        return Excuse.FORGED_ARRIVAL
     if stale and stale <= model.written_twice and all(_event_lost(model, content) for content in stale):
         return Excuse.EVENT_LOST
     if stale and stale <= model.seeded_unrecorded:
