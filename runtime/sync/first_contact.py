@@ -12,15 +12,15 @@ import re
 from base64 import b64encode
 
 from dualsync.runtime.errors import AccessDeniedError, ChecksumUnsupportedError, PreconditionFailedError
-from dualsync.runtime.model.checksums import COMPUTABLE, Digest, composite_parts, kind, new_digest, parts_of, value
+from dualsync.runtime.model.checksums import COMPUTABLE, composite_parts, kind, new_digest, parts_of, value
 from dualsync.runtime.model.identify import is_unchanged
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.ports import Bucket
 from dualsync.runtime.settings import FirstContact
 from dualsync.runtime.sync.context import SyncContext
+from dualsync.runtime.transfer import digest_reader
+from dualsync.runtime.transfer.digest_reader import read_into
 
-RANGE_BYTES = 4 << 20
-"""Bytes that are read at a time. Their MD5 takes about 6 ms, for which the process does nothing else."""
 _MD5_ETAG = re.compile(r"[0-9a-f]{32}(-[0-9]{1,5})?")
 
 
@@ -97,13 +97,13 @@ async def _etag_in_parts(bucket: Bucket, key: str, seen: ObjectHead, lengths: li
     """
     if not lengths:
         whole = hashlib.md5(usedforsecurity=False)
-        await _read(bucket, key, seen, 0, seen.size, whole)
+        await read_into(bucket, key, seen.etag, 0, seen.size, whole)
         return whole.hexdigest()
     digests = b""
     start = 0
     for length in lengths:
         part = hashlib.md5(usedforsecurity=False)
-        await _read(bucket, key, seen, start, start + length, part)
+        await read_into(bucket, key, seen.etag, start, start + length, part)
         digests += part.digest()
         start += length
     return f"{hashlib.md5(digests, usedforsecurity=False).hexdigest()}-{len(lengths)}"
@@ -111,24 +111,17 @@ async def _etag_in_parts(bucket: Bucket, key: str, seen: ObjectHead, lengths: li
 
 async def _checksum_of(bucket: Bucket, key: str, seen: ObjectHead, algorithm: str) -> str:
     working = new_digest(algorithm)
-    await _read(bucket, key, seen, 0, seen.size, working)
+    await read_into(bucket, key, seen.etag, 0, seen.size, working)
     return f"{algorithm}:{b64encode(working.digest()).decode()}"
-
-
-async def _read(bucket: Bucket, key: str, seen: ObjectHead, start: int, end: int, into: Digest) -> None:
-    for at in range(start, end, RANGE_BYTES):
-        piece = await bucket.read_range(key, at, min(end, at + RANGE_BYTES), seen.etag)
-        into.update(piece)
-        del piece  # its room is for the next
 
 
 async def _same_bytes(context: SyncContext, key: str, local: ObjectHead, remote: ObjectHead) -> bool:
     """Read both contents and compare the digests of their pieces, up to the first difference."""
-    for at in range(0, local.size, RANGE_BYTES):
-        end = min(local.size, at + RANGE_BYTES)
+    for at in range(0, local.size, digest_reader.PIECE_BYTES):
+        end = min(local.size, at + digest_reader.PIECE_BYTES)
         ours, theirs = new_digest("sha256"), new_digest("sha256")
-        await _read(context.local, key, local, at, end, ours)
-        await _read(context.remote, key, remote, at, end, theirs)
+        await read_into(context.local, key, local.etag, at, end, ours)
+        await read_into(context.remote, key, remote.etag, at, end, theirs)
         if ours.digest() != theirs.digest():
             return False
     return True

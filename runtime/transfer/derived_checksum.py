@@ -20,9 +20,8 @@ from dualsync.runtime.model.checksums import (
     value,
 )
 from dualsync.runtime.ports import Bucket
+from dualsync.runtime.transfer.digest_reader import read_into
 
-READ_BYTES = 4 << 20
-"""Bytes that are read at a time. Their MD5 and CRC32 take about 7 ms, for which the process does nothing else."""
 DERIVED = "crc32"
 """The only CRC that both Python's library and S3 compute."""
 
@@ -41,11 +40,7 @@ async def derive(source: Bucket, key: str, etag: str, size: int, checksum: str) 
     """
     algorithm = kind(checksum)
     exact, derived = new_digest("md5" if algorithm == CONTENT_MD5 else algorithm), new_digest(DERIVED)
-    for at in range(0, size, READ_BYTES):
-        piece = await source.read_range(key, at, min(at + READ_BYTES, size), etag)
-        exact.update(piece)
-        derived.update(piece)
-        del piece  # its room is for the next
+    await read_into(source, key, etag, 0, size, exact, derived)
     if b64encode(exact.digest()).decode() != value(checksum):
         raise ChecksumMismatchError(f"{key!r}: the content read before the upload does not have its {algorithm}")
     return f"{DERIVED}:{b64encode(derived.digest()).decode()}"

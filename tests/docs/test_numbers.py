@@ -27,7 +27,7 @@ from dualsync.runtime.operations import status as operator_status
 from dualsync.runtime.service import circuit_breaker, operator_controls, prefix_list
 from dualsync.runtime.settings import MAX_RANGES, Settings
 from dualsync.runtime.sync import conflict_copy, fleet_upload
-from dualsync.runtime.transfer import copier, derived_checksum, multipart, stale_uploads
+from dualsync.runtime.transfer import copier, digest_reader, multipart, stale_uploads
 from sandbox.demo import demo
 from tests.docs.pages import FOLDER, ROOT
 from tests.e2e.drill.case import Sizes
@@ -168,7 +168,7 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     (
         "docs/cost.md",
         "more than {} MiB without a stored checksum is read twice, in ranges of {} MiB",
-        lambda: (copier.MD5_BYTES / MIB, derived_checksum.READ_BYTES / MIB),
+        lambda: (copier.MD5_BYTES / MIB, digest_reader.PIECE_BYTES / MIB),
     ),
     ("docs/cost.md", "40 at `maxCapacity` {}", lambda: (FleetOptions().max_capacity,)),
     ("docs/uninstall.md", "recovery window is {} days", lambda: (written("handover.py", "recovery_window_in_days"),)),

@@ -65,11 +65,14 @@ def report(row: Row, histories: int, found: Exploration, seconds: float) -> Iter
         yield from (f"        {line}" for line in schedule)
 
 
-def explore_row(row: Row, pool: Pool) -> tuple[int, Exploration]:
-    """Explore a row with progress on stderr. Ctrl-C ends it with the results so far."""
+def explore_row(row: Row, pool: Pool) -> tuple[int, Exploration, bool]:
+    """Explore a row with progress on stderr. Ctrl-C ends it with the results so far.
+
+    The last value is True if it was ended so.
+    """
     todo = tuple(jobs(row))
     in_all = sum(len(histories) for _, histories in todo)
-    done, found, told = 0, Exploration(), time.monotonic()
+    done, found, told, interrupted = 0, Exploration(), time.monotonic(), False
     try:
         for count, part in pool.imap_unordered(explore, todo):
             done += count
@@ -79,8 +82,8 @@ def explore_row(row: Row, pool: Pool) -> tuple[int, Exploration]:
                 sys.stderr.write(f"{row.name}: {done:,} of {in_all:,} histories, {found.states:,} states\n")
     except KeyboardInterrupt:
         sys.stderr.write("interrupted: the report covers the histories so far\n")
-        found.cut = True
-    return done, found
+        found.cut = interrupted = True
+    return done, found, interrupted
 
 
 def main() -> int:
@@ -97,14 +100,14 @@ def main() -> int:
             if (options.quick and not row.quick) or options.row not in row.name:
                 continue
             began = time.monotonic()
-            histories, found = explore_row(row, pool)
+            histories, found, interrupted = explore_row(row, pool)
             for line in report(row, histories, found, time.monotonic() - began):
                 sys.stdout.write(line + "\n")
             sys.stdout.flush()
             failed = failed or bool(found.wrong) or found.cut
             histories_in_all += histories
             total.add(found)
-            if histories < sum(len(part) for _, part in jobs(row)):
+            if interrupted:
                 break
     sys.stdout.write(
         f"in all: {histories_in_all:,} histories, {total.schedules:,} schedules, {total.states:,} states, "

@@ -18,6 +18,7 @@ from dualsync.runtime.model.records import CONFLICT
 from dualsync.runtime.settings import FirstContact
 from dualsync.runtime.sync import first_contact
 from dualsync.runtime.sync.decision import WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN
+from dualsync.runtime.transfer import digest_reader
 from dualsync.runtime.transfer.forwarding_bucket import ForwardingBucket
 from tests.support.builders import USER, Journal, Side, settings
 from tests.support.fakes.gate import run
@@ -245,7 +246,7 @@ def test_equal_bytes_with_other_metadata_converge_to_the_newest() -> None:
 @pytest.mark.parametrize("contact", [FirstContact.CHECKSUM, FirstContact.CONTENT])
 async def test_comparison_holds_one_piece_at_a_time(contact: FirstContact, monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise many comparisons, each holding one piece, would deadlock on the memory bound."""
-    monkeypatch.setattr(first_contact, "RANGE_BYTES", 4000)
+    monkeypatch.setattr(digest_reader, "PIECE_BYTES", 4000)
     w = Seeded(first_contact=contact)
     if contact is FirstContact.CONTENT:
         w.encrypt()

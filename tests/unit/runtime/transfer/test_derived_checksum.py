@@ -15,7 +15,7 @@ from dualsync.runtime.model.checksums import md5_etag_checksum
 from dualsync.runtime.model.objects import Attributes, StartedUpload
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.ports import Bucket, Route
-from dualsync.runtime.transfer import derived_checksum
+from dualsync.runtime.transfer import digest_reader
 from dualsync.runtime.transfer.derived_checksum import can_derive, derive
 from dualsync.runtime.transfer.multipart import SourceChangedError, UploadInProgressError
 from dualsync.runtime.transfer.upload_record import UploadRecord
@@ -34,7 +34,7 @@ CRC32 = checksum_of("crc32", CONTENT)
 
 @pytest.fixture(autouse=True)
 def _small_reads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(derived_checksum, "READ_BYTES", PART)
+    monkeypatch.setattr(digest_reader, "PIECE_BYTES", PART)
 
 
 class Flipping(FakeBucket):
