@@ -8,16 +8,18 @@ from unittest.mock import patch
 
 import pytest
 
+from tests.simulation.exploration import explorer
 from tests.simulation.exploration.explorer import Exploration
 from tests.simulation.exploration.rows import EMPTY, Row, Runner
 from tests.simulation.exploration.services import Services
-from tests.simulation.exploration.state import Fault, Limits
+from tests.simulation.exploration.state import QUICK_FAULTS, Fault, Limits
 from tests.simulation.histories.mutants import MUTANTS, Mutant
 from tests.simulation.histories.plan import Modes
 from tests.simulation.histories.world import finder_of
 
 BOTH_WRITE = (("cn", "put"), ("global", "put"))
 WRITE_AND_DELETE = (("cn", "put"), ("global", "delete"))
+WRITTEN_AND_DELETED = (("cn", "put"), ("cn", "delete"))
 VERSIONED = Modes(versioning=("Enabled", "Enabled"))
 """A copy that is deleted before its echo was read can be proven to have been there."""
 
@@ -59,7 +61,20 @@ CAUGHT = (
         modes=Modes(parts=True),
         timing="own second",
     ),
+    Caught("drop the guard", WRITTEN_AND_DELETED),
+    Caught("trust replica times", WRITTEN_AND_DELETED),
+    Caught("write the ledger blindly", WRITTEN_AND_DELETED, limits=Limits(workers=(2, 2))),
+    Caught("delete without proof", (("cn", "delete"), ("global", "put")), start="cn"),
+    Caught(
+        "read parts of any version",
+        (("cn", "put"), ("cn", "put")),
+        limits=Limits(1, QUICK_FAULTS),
+        modes=Modes(parts=True),
+    ),
+    Caught("complete with missing parts", (("cn", "put"),), modes=Modes(parts=True)),
 )
+MAX_STATES = 50_000
+"""States of one history here: more means that its schedules have no end."""
 
 
 def explore(caught: Caught, mutant: Mutant | None) -> Exploration:
@@ -79,10 +94,12 @@ def explore(caught: Caught, mutant: Mutant | None) -> Exploration:
 
 
 @pytest.mark.parametrize("caught", CAUGHT, ids=lambda caught: caught.mutant)
-def test_exploration_finds_a_deliberate_fault(caught: Caught) -> None:
+def test_exploration_finds_a_deliberate_fault(caught: Caught, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(explorer, "MAX_STATES", MAX_STATES)
     mutant = next(each for each in MUTANTS if each.name == caught.mutant)
     faulty = explore(caught, mutant)
-    assert faulty.wrong or faulty.needed_finder
+    assert faulty.wrong or faulty.needed_finder or faulty.cut
     sound = explore(caught, None)
     assert not sound.wrong
     assert not sound.needed_finder
+    assert not sound.cut
