@@ -82,7 +82,14 @@ ROWS = (
         starts=(EMPTY, *SYNCED),
         times=("own second",),
     ),
-    Row("two acts, one stalled process", 2, limits=Limits(1, (Fault.STALL,)), starts=(EMPTY, *SYNCED), in_parts=False),
+    Row(
+        "two acts, one stalled process",
+        2,
+        limits=Limits(1, (Fault.STALL,)),
+        starts=(EMPTY, *SYNCED),
+        times=("own second",),
+        in_parts=False,
+    ),
     Row("two acts, parts, one fault", 2, Modes(parts=True), Limits(1, QUICK_FAULTS), times=("own second",)),
     Row("two acts, giant parts", 2, Modes(parts=True, giants=True), starts=(EMPTY, *SYNCED)),
     Row(
