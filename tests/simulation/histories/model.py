@@ -373,7 +373,7 @@ def _judge_one(
         for a in writes[1:]:
             if model.rule(a, best):
                 best = a
-        if best.content != content:
+        if best.content != content and not any(a.content == content and not model.rule(best, a) for a in writes):
             return Finding(Failure.WRONG_WINNER, key, f"{story}: {best} should have won", excused)
     return None
 
