@@ -125,9 +125,8 @@ def freeze_judges(users: Users) -> Hashable:
 
 
 def thaw_judges(users: Users, frozen: Any) -> None:
-    """Restore both judges. The times of earlier copies are not kept, so the exception that needs them never applies."""
+    """Restore both judges."""
     models, oracle = frozen
-    users.copied.clear()
     users.models = {each[0]: _thaw_model(each, users.rule) for each in models}
     users.oracle = dict(oracle)
 

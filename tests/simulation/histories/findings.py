@@ -35,7 +35,8 @@ class Excuse(StrEnum):
     """While the key shows an object, the removal of a version by its id is none of the key: old versions are cleared
     away like this."""
     ONE_SECOND = "deleted and written again within one second, and no version kept"
-    """Both copies show the same ETag and the same time, so the bucket does not show that they are two."""
+    """Both copies show the same ETag and the same time, which is that of an upload's start, so the bucket does not show
+    that they are two."""
     FORGED_EXPIRY = "expired, and a forged event of its deletion"
     """Only the event names what removed it: a lifecycle rule, or a user whose deletion is carried to the peer."""
     FORGED_ARRIVAL = "deleted soon after its upload in parts, and a forged event of its arrival"

@@ -55,6 +55,7 @@ class KeyModel:
         "acts",
         "contents",
         "crossed",
+        "deleted_copies",
         "echoes",
         "event_lost",
         "expired",
@@ -114,8 +115,10 @@ class KeyModel:
         """Contents of both sides that were shown by the respective other side at the same time."""
         self.forged_order: set[str] = set()
         """Contents that a user replaced or deleted where a forged event had raised the key's highest sequencer."""
+        self.deleted_copies: set[tuple[str, str, int]] = set()
+        """Copies that users deleted or replaced where no version of them is kept: side, content and LastModified."""
         self.one_second: set[str] = set()
-        """Contents that workers wrote twice within a second to a side that keeps no version of the first copy."""
+        """Contents of `deleted_copies` that a worker wrote again with the same LastModified."""
         self.forged_arrival: set[str] = set()
         """Those of `forged_order` that were uploaded in parts to a bucket where objects expire."""
         self.uncopied: set[str] = set()

@@ -50,8 +50,6 @@ class Users:
         """Keys and contents that both sides held before."""
         self._restores = False
         """True while a user removes a version, or a marker, over an older one."""
-        self.copied: dict[tuple[str, str, str], int] = {}
-        """LastModified of the last copy that a worker wrote, by side, key and content."""
         self.writes = 0
         self.deletes = 0
         self._copies = 3 if modes.parts else 1
@@ -195,6 +193,9 @@ class Users:
         copy by a write's answer alone can't tell it from a second one.
         """
         stamp = before.seen.stamp
+        gone = before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None
+        if stamp is not None and gone:
+            model.deleted_copies.add((side, content_of(before), before.seen.modified))
         entry = self.world.tables[side].entries.get(model.key)
         if before.version_id not in ("", "null") and self.world.stores[side].version(key, before.version_id) is None:
             model.removed_by_id.add(content_of(before))
@@ -214,16 +215,8 @@ class Users:
             model.unrecorded_originals.add(content_of(before))
             return
         model.unrecorded_copies.add(content_of(before))
-        gone = before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None
         if gone and opaque:
             model.unrecognised.add(content_of(before))
-
-    def _note_second_copy(self, side: str, model: KeyModel, now: Version) -> None:
-        """Record a copy that the side can't tell from an earlier one of the same second."""
-        name = (side, model.key, content_of(now))
-        if self.copied.get(name) == now.seen.modified and now.version_id in ("", "null"):
-            model.one_second.add(content_of(now))
-        self.copied[name] = now.seen.modified
 
     def record_lost_events(self, side: str, events: Iterable[Event]) -> None:
         """Record that these events are not delivered."""
@@ -257,7 +250,8 @@ class Users:
             if principal in WORKERS:
                 if now is not None:
                     self.writes += 1
-                    self._note_second_copy(side, model, now)
+                    if (side, content_of(now), now.seen.modified) in model.deleted_copies:
+                        model.one_second.add(content_of(now))
                     model.worker_wrote(side, content_of(now))
                     self.oracle[relative] = history.worker_wrote(side, content_of(now))
                 elif before is not None:
