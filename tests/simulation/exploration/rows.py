@@ -103,6 +103,13 @@ ROWS = (
     Row("three acts", 3),
     Row("three acts, versions kept", 3, Modes(versioning=VERSIONS)),
     Row("three acts on a synced key", 3, starts=SYNCED),
+    Row(
+        "three acts without parts, one fault",
+        3,
+        limits=Limits(1, QUICK_FAULTS),
+        times=("own second",),
+        in_parts=False,
+    ),
     Row("three acts, one fault", 3, limits=Limits(1, QUICK_FAULTS), times=("own second",)),
 )
 
