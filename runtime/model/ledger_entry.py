@@ -115,17 +115,23 @@ class LedgerEntry:
     """Why the stored item could not be decoded; all else but key and revision is unknown then. It is not stored."""
 
     @property
+    def arrived_twice(self) -> bool:
+        """Return True if this bucket has shown two copies of the synced version: their times or version ids differ."""
+        if self.synced is None:
+            return False
+        copy, first = self.synced.local.modified, self.first_modified
+        return self.second_copy or (copy is not None and first is not None and first < copy)
+
+    @property
     def rewritten_after_deletion(self) -> bool:
         """Return True if the synced version arrived here again after a user had deleted it.
 
-        Events tell the order, and can be forged. That it was here twice must be proven by this bucket's own answers:
-        two copies with different times or version ids. No worker writes a version over itself.
+        Events tell the order, and can be forged. That it was here twice must be proven by this bucket's own answers. No
+        worker writes a version over itself.
         """
-        copy = None if self.synced is None else self.synced.local.modified
-        earlier = copy is not None and self.first_modified is not None and self.first_modified < copy
-        if not earlier and not (self.second_copy and self.synced is not None):
-            return False
-        return "" < self.first_event < self.last_deletion < (self.interval_end or self.last_event)
+        return self.arrived_twice and "" < self.first_event < self.last_deletion < (
+            self.interval_end or self.last_event
+        )
 
     @property
     def expected_remote(self) -> CopyState | None:

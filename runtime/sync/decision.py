@@ -14,6 +14,7 @@ from enum import StrEnum
 from dualsync.runtime.messages.sync_request import Cause
 from dualsync.runtime.model.carried_attributes import select_carried
 from dualsync.runtime.model.conflict_order import is_newer, wins
+from dualsync.runtime.model.identify import matches_copy
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
@@ -224,12 +225,11 @@ def _decide_crossed(state: KeyState, local: ObservedVersion, remote: ObservedVer
     """Decide when each side holds a replica of the other's version: both workers wrote after users had changed the key.
 
     The peer's version was there when it was copied here, and ours is there now. So the peer's was deleted there, or
-    ours was written over it as a conflict's winner. If ours was deleted here, both are deleted, as far as this side
-    wrote ours there itself. Otherwise only a stamp says so, which any principal that may write there can forge.
+    ours was written over it. If ours was deleted here, both are deleted, as far as this side wrote ours there itself.
+    Otherwise only a stamp says so, which any principal that may write there can forge.
     """
-    if remote.version == state.unrecorded and (
-        _zombie_there(state, remote) or _was_deleted_before(state, local, remote)
-    ):
+    own = remote.version == state.unrecorded or _is_write_over_local(state, remote)
+    if own and (_zombie_there(state, remote) or _was_deleted_before(state, local, remote)):
         return _BOTH_DELETED
     patience = (
         WAIT_ATTEMPTS_IN_A_TIE
@@ -239,6 +239,14 @@ def _decide_crossed(state: KeyState, local: ObservedVersion, remote: ObservedVer
     if state.attempt < patience:
         return Decision(Action.WAIT, f"{_FORMER}: a deletion on its way may say more")
     return Decision(Action.PUSH, _FORMER)
+
+
+def _is_write_over_local(state: KeyState, remote: ObservedVersion) -> bool:
+    """Return True if this side wrote ours over the version that is here again: that had arrived here before ours."""
+    entry, previous = state.entry, state.entry.previous
+    if previous is None or not entry.arrived_twice:
+        return False
+    return previous.version == remote.version and matches_copy(remote.head, previous.remote)
 
 
 def _has_replaced(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:

@@ -64,6 +64,16 @@ OLDEST_HERE = replica(users(GLOBAL, 15, "oldest"), 31)
 KNOWN_OLDEST = LedgerEntry(
     "k", 1, synced=proof(OLDEST_HERE, users(GLOBAL, 15, "oldest")), last_deletion="5", deleted_at=25
 )
+OVERWRITTEN = LedgerEntry(
+    "k",
+    1,
+    synced=KNOWN_OLDEST.synced,
+    previous=proof(MINE, MINE_THERE),
+    deleted_versions=(proof(MINE, MINE_THERE),),
+    last_deletion="5",
+    first_modified=16,
+)
+"""The oldest version was here at 16, ours was written over it and deleted, and the oldest one arrived again at 31."""
 LATER_OVER_DEAD = replace(DEAD_THEIRS, synced=proof(LATER, LATER_THERE))
 ANNOUNCED = replace(NEVER, pending=PendingWrite(OLD.version, THEIRS.version))
 UNRECORDED = LedgerEntry("k", 1, last_deletion="5", deleted_at=50)
@@ -159,6 +169,13 @@ ROWS = [
     Row("crossed, ours deleted after it may have won", D.DELETE_BOTH, OLDEST_HERE, MINE_THERE, KNOWN_OLDEST,
     wrote=MINE),
     Row("the same by its stamp alone", D.PUSH, OLDEST_HERE, MINE_THERE, KNOWN_OLDEST),
+    Row("ours, deleted here, was written over what is here again", D.DELETE_BOTH, OLDEST_HERE, MINE_THERE, OVERWRITTEN),
+    Row("the same, here once only", D.PUSH, OLDEST_HERE, MINE_THERE, replace(OVERWRITTEN, first_modified=31)),
+    Row("the same, not deleted", D.PUSH, OLDEST_HERE, MINE_THERE, replace(OVERWRITTEN, deleted_versions=())),
+    Row(
+        "the same, a stamp of ours on other bytes", D.PUSH, OLDEST_HERE,
+        replace(MINE_THERE, head=replace(MINE_THERE.head, etag="other")), OVERWRITTEN,
+    ),
     Row("a stamp there that names a deleted version", D.PUSH, LATER, replica(THEIRS, 90), LATER_OVER_DEAD, FINDING),
     Row("until its own event is read", D.NOTHING, LATER, replica(THEIRS, 90), LATER_OVER_DEAD),
     Row("an old version copied back by a user there", D.NOTHING, THEIRS_HERE, replica(OLD, 9_000), KNOWN_DEAD),
