@@ -21,3 +21,8 @@ def normalise(sequencer: str) -> str:
 def latest(*sequencers: str) -> str:
     """Return the highest of normalised sequencers; empty ones count as lowest."""
     return max(sequencers, default="")
+
+
+def earliest(known: str, other: str) -> str:
+    """Return the lower of two normalised sequencers: `other` if the known one is empty, and empty if `other` is."""
+    return min(known or other, other)

@@ -83,8 +83,8 @@ def _is_stamped(context: SyncContext, request: SyncRequest, head: ObjectHead) ->
     return head.stamp is not None and is_valid_stamp(head.stamp, context.settings.pair, request.key, head.size)
 
 
-def _is_copy_of(context: SyncContext, request: SyncRequest, head: ObjectHead, version: OriginVersion) -> bool:
-    return _is_stamped(context, request, head) and head.stamp is not None and head.stamp.version == version
+def _names(head: ObjectHead, version: OriginVersion) -> bool:
+    return head.stamp is not None and head.stamp.version == version
 
 
 async def _handle_arrival(
@@ -138,7 +138,7 @@ async def _is_second_copy(context: SyncContext, request: SyncRequest, head: Obje
     if not head.version_id or request.version_id in ("", head.version_id):
         return False
     former = await _former_head(context, request)
-    return former is not None and former.stamp is not None and former.stamp.version == version
+    return former is not None and _names(former, version)
 
 
 async def _delete_both(
@@ -181,10 +181,12 @@ async def _handle_late_arrival(
     """Handle an echo whose version was deleted or replaced: observe what the classification needs, then act on it."""
     if is_rewrite_candidate(entry, request, local) and local is not None and entry.synced is not None:
         former = await _former_head(context, request)
-        if former is not None and former.stamp is not None and former.stamp.version == entry.synced.version:
+        version = entry.synced.version
+        if former is not None and _names(former, version):
             first = record_first_arrival(entry, request, former, local)
-            if first.rewritten_after_deletion and _is_copy_of(context, request, local, entry.synced.version):
-                return await _delete_both(context, request, first, local, entry.synced.version)
+            current = _is_stamped(context, request, local) and _names(local, version)
+            if current and first.rewritten_after_deletion:
+                return await _delete_both(context, request, first, local, version)
             if first != entry:
                 await context.write(entry, first)
     superseded = is_superseded(entry, request, local)

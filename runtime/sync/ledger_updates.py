@@ -10,7 +10,7 @@ from dualsync.runtime.model.identify import matches_copy
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, PendingWrite, SyncedVersion
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
-from dualsync.runtime.model.sequencer import latest
+from dualsync.runtime.model.sequencer import earliest, latest
 
 
 def record_synced(
@@ -31,7 +31,7 @@ def record_synced(
         earlier = [shown]
     first_modified = min((time for time in earlier if time is not None), default=None)
     if request.cause is Cause.CREATED and request.etag == synced.local.etag:
-        first, last = min(first or request.sequencer, request.sequencer), latest(last, request.sequencer)
+        first, last = earliest(first, request.sequencer), latest(last, request.sequencer)
     return replace(
         entry,
         synced=synced,
@@ -146,7 +146,7 @@ def record_arrival(entry: LedgerEntry, request: SyncRequest) -> LedgerEntry:
     if synced is None or entry.last_event or not request.sequencer or request.etag != synced.local.etag:
         return entry
     shown = synced.local.modified is not None
-    first = min(entry.first_event or request.sequencer, request.sequencer) if shown else entry.first_event
+    first = earliest(entry.first_event, request.sequencer) if shown else entry.first_event
     return replace(entry, first_event=first, last_event=request.sequencer)
 
 
@@ -175,7 +175,7 @@ def record_first_arrival(
     first = entry.first_modified
     return replace(
         entry,
-        first_event=min(entry.first_event or request.sequencer, request.sequencer),
+        first_event=earliest(entry.first_event, request.sequencer),
         first_modified=former.modified if first is None else min(first, former.modified),
         second_copy=entry.second_copy or second,
     )

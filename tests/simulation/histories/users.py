@@ -193,11 +193,12 @@ class Users:
         copy by a write's answer alone can't tell it from a second one.
         """
         stamp = before.seen.stamp
-        gone = before.version_id == "null" or self.world.stores[side].version(key, before.version_id) is None
+        removed = self.world.stores[side].version(key, before.version_id) is None
+        gone = removed or before.version_id == "null"
         if stamp is not None and gone:
             model.deleted_copies.add((side, content_of(before), before.seen.modified))
         entry = self.world.tables[side].entries.get(model.key)
-        if before.version_id not in ("", "null") and self.world.stores[side].version(key, before.version_id) is None:
+        if removed and before.version_id not in ("", "null"):
             model.removed_by_id.add(content_of(before))
         synced = entry.synced if entry is not None else None
         if entry is not None and entry.sequencer > normalise(self.world.stores[side].last_sequencer):

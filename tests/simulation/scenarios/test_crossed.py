@@ -64,3 +64,20 @@ def test_version_deleted_after_a_finder_queued_it_does_not_reappear(
         *("settle", "finders"),
     )
     assert stage.users.judge(strict=False) == []
+
+
+@pytest.mark.parametrize(("here", "there"), [("cn", "global"), ("global", "cn")])
+def test_copy_that_is_written_again_does_not_undo_the_deletion_of_what_a_user_wrote_over_it(
+    given: tuple[str, ...], here: str, there: str
+) -> None:
+    """The worker lost the answer to its first write, and writes again when the key is absent for a moment."""
+    stage = perform(
+        *given,
+        *(f"{here} put a w1", f"{here} deliver e1", f"{here} take e1", f"{here} e1 until after remote.put"),
+        *(f"{here} e1 fails Unavailable", f"{here} e1 ends", f"{there} deliver e1", f"{there} take e1"),
+        *(f"{there} e1 ends", "wait 15", f"{here} take e1~", f"{here} e1~ until before remote.head", "wait 1"),
+        *(f"{there} put a w2", f"{there} deliver e2", f"{there} take e2", f"{there} e2 until before remote.put"),
+        *("wait 1", f"{there} delete a", f"{here} e1~ until before remote.put", f"{there} e2 ends"),
+        *(f"{here} e1~ ends", "settle", "expect a nothing", "finders", "expect a nothing", "expect right"),
+    )
+    assert stage.users.judge(strict=False) == []

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualsync.runtime.model.sequencer import latest, normalise
+from dualsync.runtime.model.sequencer import earliest, latest, normalise
 
 NUMBER = st.integers(0, 16**24 - 1)
 
@@ -33,3 +33,9 @@ def test_latest_returns_the_highest_sequencer() -> None:
     one, two = normalise("ff"), normalise("100")
     assert latest(two, "", one) == two
     assert latest("", "") == latest() == ""
+
+
+def test_earliest_returns_the_lower_sequencer_and_nothing_if_the_other_is_not_known() -> None:
+    one, two = normalise("ff"), normalise("100")
+    assert earliest(two, one) == earliest(one, two) == earliest("", one) == one
+    assert earliest(one, "") == ""
