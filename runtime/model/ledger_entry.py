@@ -52,8 +52,8 @@ class SyncedVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class PendingWrite:
-    """A write over the peer's object that was announced in the ledger and whose end is not recorded.
+class AnnouncedWrite:
+    """A write over the peer's object that was announced in the ledger.
 
     The write is conditional. So if the peer holds `version` now, `replaced` was there until that arrived.
     """
@@ -105,8 +105,10 @@ class LedgerEntry:
     attributes: str = ""
     """Digest of the attributes of the local copy of `synced`; empty if not known. It tells changes of metadata within
     one second apart, which have the same ETag and time."""
-    pending: PendingWrite | None = None
+    pending: AnnouncedWrite | None = None
     """A write over an object of the peer's that is not the synced version, until its end is recorded."""
+    overwrite: AnnouncedWrite | None = None
+    """The last such write that is recorded as done: the peer held what it replaced until then."""
     unmatched: str = ""
     """An object that a finder saw here without a counterpart and without any proof (`modified;etag`)."""
     updated: int = 0

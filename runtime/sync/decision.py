@@ -242,11 +242,20 @@ def _decide_crossed(state: KeyState, local: ObservedVersion, remote: ObservedVer
 
 
 def _is_write_over_local(state: KeyState, remote: ObservedVersion) -> bool:
-    """Return True if this side wrote ours over the version that is here again: that had arrived here before ours."""
-    entry, previous = state.entry, state.entry.previous
-    if previous is None or not entry.arrived_twice:
+    """Return True if this side wrote ours over the version that is here now.
+
+    Either the ledger recorded that write, or the version had arrived here before ours.
+    """
+    entry, previous, write = state.entry, state.entry.previous, state.entry.overwrite
+    if previous is None or previous.version != remote.version or not matches_copy(remote.head, previous.remote):
         return False
-    return previous.version == remote.version and matches_copy(remote.head, previous.remote)
+    recorded = (
+        write is not None
+        and entry.synced is not None
+        and not state.expires
+        and ((write.version, write.replaced) == (remote.version, entry.synced.version))
+    )
+    return recorded or entry.arrived_twice
 
 
 def _has_replaced(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:

@@ -113,7 +113,7 @@ async def acknowledge_stale(context: SyncContext, request: SyncRequest, entry: L
         return None
     deletion = request.cause is Cause.REMOVED
     if deletion and entry.last_deletion < request.sequencer and context.settings.events is not Events.CREATE:
-        updated = record_user_deletion(entry, request, context.now(), present=head is not None, here=head is not None)
+        updated = record_user_deletion(entry, request, context.now(), present=head is not None, here=head)
         if updated.rewritten_after_deletion:
             return None
         if updated != entry:

@@ -67,7 +67,11 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
         travels = context.settings.events is not Events.CREATE
         if _is_user_deletion(request) and travels and entry.last_deletion < request.sequencer:
             updated = record_user_deletion(
-                updated, request, context.now(), present=_is_synced_version(local, updated), here=local is not None
+                updated,
+                request,
+                context.now(),
+                present=_is_synced_version(local, updated),
+                here=local.head if local is not None else None,
             )
         settings = context.settings
         order = EventOrder(request, entry, settings.local_expires)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.carried_attributes import digest
 from dualsync.runtime.model.identify import matches_copy
-from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, PendingWrite, SyncedVersion
+from dualsync.runtime.model.ledger_entry import AnnouncedWrite, CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.sequencer import earliest, latest
@@ -37,6 +37,7 @@ def record_synced(
         synced=synced,
         expired=None,
         pending=pending if pending is not None and pending.replaced == synced.version else None,
+        overwrite=pending if pending is not None and pending.version == synced.version else entry.overwrite,
         previous=entry.previous if known else entry.synced,
         previous_last_event=entry.previous_last_event if known else entry.last_event,
         deleted_versions=tuple(d for d in entry.deleted_versions if d.version != synced.version),
@@ -64,7 +65,7 @@ def record_pending(entry: LedgerEntry, version: OriginVersion, replaced: OriginV
     former = entry.pending
     if former is not None and former.version == version and former.replaced != replaced:
         replaced = None
-    return replace(entry, pending=PendingWrite(version, replaced))
+    return replace(entry, pending=AnnouncedWrite(version, replaced))
 
 
 def record_tombstone(entry: LedgerEntry, request: SyncRequest, now: int, *, by_user: bool) -> LedgerEntry:
@@ -77,6 +78,7 @@ def record_tombstone(entry: LedgerEntry, request: SyncRequest, now: int, *, by_u
         synced=None,
         expired=None,
         pending=None,
+        overwrite=None,
         attributes="",
         deleted_versions=entry.with_deleted(entry.synced or entry.expired),
         sequencer=latest(entry.sequencer, request.sequencer),
@@ -87,29 +89,46 @@ def record_tombstone(entry: LedgerEntry, request: SyncRequest, now: int, *, by_u
 
 
 def record_user_deletion(
-    entry: LedgerEntry, request: SyncRequest, now: int, *, present: bool = False, here: bool = False
+    entry: LedgerEntry, request: SyncRequest, now: int, *, present: bool = False, here: ObjectHead | None = None
 ) -> LedgerEntry:
     """Record that a user deleted something here; what the peer holds is not decided yet, or a later version is here.
 
     The synced version is what was deleted, if it arrived before and is not `present`. It remains what the peer is
     believed to hold. While any object is `here`, the permanent removal of one version does not concern the others.
     """
-    hit = None
-    if not present and "" < entry.first_event <= entry.last_event < request.sequencer:
-        hit = entry.synced
-    elif "" < entry.previous_last_event < request.sequencer:
-        hit = entry.previous
+    hit, synced, previous = None, entry.synced, entry.previous
+    shown = present or here is not None
+    after = here.modified if here is not None else None
+    ordered = "" < entry.first_event <= entry.last_event < request.sequencer
+    if not present and (ordered or (not entry.last_event and _is_between(request, synced, after))):
+        hit = synced
+    elif "" < entry.previous_last_event < request.sequencer or (
+        synced is not None and not entry.previous_last_event and _is_between(request, previous, synced.local.modified)
+    ):
+        hit = previous
     return replace(
         entry,
         deleted_versions=entry.with_deleted(hit),
         sequencer=latest(entry.sequencer, request.sequencer),
         last_deletion=entry.last_deletion
-        if request.version_removed and (here or present)
+        if request.version_removed and shown
         else latest(entry.last_deletion, request.sequencer),
         # Only an absence that this bucket confirms makes the event's time that of a deletion: an event can be forged.
-        deleted_at=entry.deleted_at if here or present else max(entry.deleted_at, int(request.event_time)),
+        deleted_at=entry.deleted_at if shown else max(entry.deleted_at, int(request.event_time)),
         updated=now,
     )
+
+
+def _is_between(request: SyncRequest, version: SyncedVersion | None, after: int | None) -> bool:
+    """Return True if times prove a deletion of this version or of what replaced it, before something else arrived.
+
+    Its events may be missing, since a request that acted on an earlier one may have written it. An upload in parts
+    bears the time of its start. The removal of a version by its id may be of an older one.
+    """
+    if version is None or after is None or request.version_removed or "-" in version.local.etag:
+        return False
+    arrived = version.local.modified
+    return arrived is not None and arrived < int(request.event_time) < after
 
 
 def record_late_creation(entry: LedgerEntry, request: SyncRequest) -> LedgerEntry:

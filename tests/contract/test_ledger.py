@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from dualsync.runtime.errors import PreconditionFailedError
-from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, PendingWrite, SyncedVersion
+from dualsync.runtime.model.ledger_entry import AnnouncedWrite, CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.records import CONFLICT, HELD_DELETION, UPLOAD, Record
 from dualsync.runtime.settings import SideName
@@ -30,7 +30,8 @@ FULL = LedgerEntry(
     last_deletion="000000000000000055aed6dcd90281e3",
     deleted_at=1_790_000_011,
     second_copy=True,
-    pending=PendingWrite(AGREED.version, OTHER.version),
+    pending=AnnouncedWrite(AGREED.version, OTHER.version),
+    overwrite=AnnouncedWrite(OTHER.version, AGREED.version),
     attributes="0123456789_-",
     updated=1_790_000_012,
 )

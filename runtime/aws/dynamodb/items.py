@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from dualsync.runtime.model import pending_write_codec, synced_version_codec
+from dualsync.runtime.model import announced_write_codec, synced_version_codec
 from dualsync.runtime.model.field_reader import MAX_COUNT, MAX_SECONDS, FieldError, parse_json, shorten
 from dualsync.runtime.model.ledger_entry import MAX_DELETED_VERSIONS, NEWER_FORMAT, LedgerEntry, UnreadableEntryError
 from dualsync.runtime.model.records import Record
@@ -76,8 +76,9 @@ def encode_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
         "Until": entry.interval_end,
         "Former": _dump(synced_version_codec.encode(entry.previous)) if entry.previous else "",
         "Deleted": entry.last_deletion,
-        # Version 0.1 drops it: then nothing is known of such a write, as before there was the attribute.
-        "Pending": _dump(pending_write_codec.encode(entry.pending)) if entry.pending else "",
+        # Version 0.1 drops it, and `Overwrote`: then nothing is known of such a write.
+        "Pending": _dump(announced_write_codec.encode(entry.pending)) if entry.pending else "",
+        "Overwrote": _dump(announced_write_codec.encode(entry.overwrite)) if entry.overwrite else "",
         "Alone": entry.unmatched,
         "Attributes": entry.attributes,
         "Agreed": _dump(synced_version_codec.encode(entry.synced)) if entry.synced else "",
@@ -133,6 +134,7 @@ def _entry_of_fields(key: str, item: Mapping[str, Any]) -> LedgerEntry:
     expired = _text(item, "Expired")
     former = _text(item, "Former")
     pending = _text(item, "Pending")
+    overwrite = _text(item, "Overwrote")
     dead = parse_json(_text(item, "Dead") or "[]")
     if not isinstance(dead, list):
         raise FieldError("ledger entry: 'Dead' is not a list")
@@ -153,7 +155,8 @@ def _entry_of_fields(key: str, item: Mapping[str, Any]) -> LedgerEntry:
         last_deletion=_sequencer(item, "Deleted"),
         deleted_at=_count(item, "Died", MAX_SECONDS),
         attributes=_text(item, "Attributes"),
-        pending=pending_write_codec.decode(parse_json(pending)) if pending else None,
+        pending=announced_write_codec.decode(parse_json(pending)) if pending else None,
+        overwrite=announced_write_codec.decode(parse_json(overwrite)) if overwrite else None,
         unmatched=_text(item, "Alone"),
         updated=_count(item, "Updated", MAX_SECONDS),
     )

@@ -73,6 +73,7 @@ class KeyModel:
         "present",
         "removed_by_id",
         "rule",
+        "seeded",
         "seeded_unrecorded",
         "seen",
         "uncopied",
@@ -104,6 +105,8 @@ class KeyModel:
         """Contents of which an event was lost, of their arrival or their removal."""
         self.unrecorded_copies: set[str] = set()
         """Contents whose copy a user replaced or deleted before the side's ledger recorded it."""
+        self.seeded: set[str] = set()
+        """Contents that both sides hold from the start."""
         self.seeded_unrecorded: set[str] = set()
         """Seeded contents that a user replaced or deleted before the side's ledger recorded them."""
         self.overruled: dict[str, Excuse] = {}
@@ -151,6 +154,7 @@ class KeyModel:
         """Record that both sides hold the same object from the start; the rule takes `time` as that of `side`."""
         act = Act(len(self.acts), side, content, body, time, etag)
         self.contents[content] = [act]
+        self.seeded.add(content)
         self.acts.append(act)
         for each in PEER:
             self.held[each].add(content)
@@ -338,9 +342,12 @@ def _event_lost(model: KeyModel, content: str) -> bool:
 
 
 def _copy_replaced(model: KeyModel, content: str) -> bool:
-    """Return True if a user replaced or deleted the copy. For an original, the other side's copy is the proof."""
+    """Return True if a user replaced or deleted the copy. For an original, the other side's copy is the proof.
+
+    An object that both sides held from the start is no worker's copy on either.
+    """
     act = model.contents[content][-1]
-    return any(b.side != act.side for b in act.replaced_by)
+    return any(b.side != act.side or content in model.seeded for b in act.replaced_by)
 
 
 def _no_later(model: KeyModel, content: str, tips: list[Act]) -> bool:

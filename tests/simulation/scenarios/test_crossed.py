@@ -49,9 +49,11 @@ def test_deleted_version_does_not_reappear_if_both_workers_fail(
 
 @pytest.mark.parametrize("order", list(permutations(("e1", "e2", "e3"))), ids="-".join)
 @pytest.mark.parametrize("before", [(), ("e1",), ("e2",), ("e1", "e2")], ids=lambda events: "-".join(events) or "none")
+@pytest.mark.parametrize("first", ["ours", "theirs"])
 def test_version_deleted_after_a_finder_queued_it_does_not_reappear(
-    given: tuple[str, ...], order: tuple[str, ...], before: tuple[str, ...]
+    given: tuple[str, ...], order: tuple[str, ...], before: tuple[str, ...], first: str
 ) -> None:
+    ours, theirs = ("cn f1~2 until after remote.put", "cn f1~2 ends"), ("global e1 ends",)
     stage = perform(
         *given,
         "given grace 0",
@@ -59,7 +61,7 @@ def test_version_deleted_after_a_finder_queued_it_does_not_reappear(
         *FOUND,
         *("cn f1~2 until before remote.put", "wait 5", "cn delete a"),
         *(line for event in before for line in handled(event)),
-        *("wait 5", "global e1 ends", "wait 5", "cn f1~2 until after remote.put", "cn f1~2 ends"),
+        *("wait 5", *(ours if first == "ours" else theirs), "wait 5", *(theirs if first == "ours" else ours)),
         *(line for event in order if event not in before for line in handled(event)),
         *("settle", "finders"),
     )
@@ -79,5 +81,22 @@ def test_copy_that_is_written_again_does_not_undo_the_deletion_of_what_a_user_wr
         *(f"{there} put a w2", f"{there} deliver e2", f"{there} take e2", f"{there} e2 until before remote.put"),
         *("wait 1", f"{there} delete a", f"{here} e1~ until before remote.put", f"{there} e2 ends"),
         *(f"{here} e1~ ends", "settle", "expect a nothing", "finders", "expect a nothing", "expect right"),
+    )
+    assert stage.users.judge(strict=False) == []
+
+
+def test_version_that_was_deleted_before_its_arrival_was_known_does_not_reappear(given: tuple[str, ...]) -> None:
+    """Its event is read before its copy is recorded, and the deletion's event long after the loser has arrived here."""
+    waits = ((15, "g1~"), (30, "g1~2"), (60, "g1~3"))
+    stage = perform(
+        *given,
+        "given grace 0",
+        *LOSER,
+        *FOUND,
+        *("cn f1~2 until before remote.put", "wait 5", "cn delete a", *handled("e1"), "wait 5"),
+        *("cn f1~2 ends", "wait 5", "global e1 ends", *handled("e3"), "global finder g1", "global g1 ends"),
+        *(line for seconds, g in waits for line in (f"global take {g}", f"global {g} ends", f"wait {seconds}")),
+        *("global take g1~4", "global g1~4 ends", *handled("e2"), "wait 120", "global take g1~5", "global g1~5 ends"),
+        *("settle", "finders", "expect a nothing", "expect right"),
     )
     assert stage.users.judge(strict=False) == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from dualsync.runtime.messages.sync_request import Cause
 from dualsync.runtime.model.conflict_order import wins
-from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, PendingWrite, SyncedVersion
+from dualsync.runtime.model.ledger_entry import AnnouncedWrite, CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import Attributes, ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import ConflictPolicy, FirstContact, SideName
@@ -74,8 +74,10 @@ OVERWRITTEN = LedgerEntry(
     first_modified=16,
 )
 """The oldest version was here at 16, ours was written over it and deleted, and the oldest one arrived again at 31."""
+RECORDED = replace(OVERWRITTEN, first_modified=31, overwrite=AnnouncedWrite(MINE.version, OLDEST_HERE.version))
+"""The oldest version arrived here once, at 31, and ours had been written over it there, and deleted here."""
 LATER_OVER_DEAD = replace(DEAD_THEIRS, synced=proof(LATER, LATER_THERE))
-ANNOUNCED = replace(NEVER, pending=PendingWrite(OLD.version, THEIRS.version))
+ANNOUNCED = replace(NEVER, pending=AnnouncedWrite(OLD.version, THEIRS.version))
 UNRECORDED = LedgerEntry("k", 1, last_deletion="5", deleted_at=50)
 
 
@@ -171,6 +173,12 @@ ROWS = [
     Row("the same by its stamp alone", D.PUSH, OLDEST_HERE, MINE_THERE, KNOWN_OLDEST),
     Row("ours, deleted here, was written over what is here again", D.DELETE_BOTH, OLDEST_HERE, MINE_THERE, OVERWRITTEN),
     Row("the same, here once only", D.PUSH, OLDEST_HERE, MINE_THERE, replace(OVERWRITTEN, first_modified=31)),
+    Row("the same, here once, and the write over it is recorded", D.DELETE_BOTH, OLDEST_HERE, MINE_THERE, RECORDED),
+    Row("the same, with an expiry in its stead", D.PUSH, OLDEST_HERE, MINE_THERE, RECORDED, expires=True),
+    Row("the same, with a write over another version", D.PUSH, OLDEST_HERE, MINE_THERE,
+        replace(RECORDED, overwrite=AnnouncedWrite(MINE.version, THEIRS.version))),
+    Row("the same, not deleted here as far as is known", D.WAIT, OLDEST_HERE, MINE_THERE,
+        replace(RECORDED, deleted_versions=(), last_deletion=""), attempt=0),
     Row("the same, not deleted", D.PUSH, OLDEST_HERE, MINE_THERE, replace(OVERWRITTEN, deleted_versions=())),
     Row(
         "the same, a stamp of ours on other bytes", D.PUSH, OLDEST_HERE,
@@ -186,15 +194,15 @@ ROWS = [
     Row("ours, gone here, has replaced what is a copy here now", D.PUSH, THEIRS_HERE, OLD_THERE, ANNOUNCED, attempt=1),
     Row("the same, at once", D.WAIT, THEIRS_HERE, OLD_THERE, ANNOUNCED, attempt=0),
     Row("the same as the later version", D.PUSH, THEIRS_HERE, LATER_THERE,
-    replace(NEVER, pending=PendingWrite(LATER.version, THEIRS.version))),
+    replace(NEVER, pending=AnnouncedWrite(LATER.version, THEIRS.version))),
     Row("the same, and the copy here is known", D.PUSH, THEIRS_HERE, LATER_THERE,
-    replace(AGREED_THEIRS, pending=PendingWrite(LATER.version, THEIRS.version)), attempt=1),
+    replace(AGREED_THEIRS, pending=AnnouncedWrite(LATER.version, THEIRS.version)), attempt=1),
     Row("it may have expired here", D.NOTHING, THEIRS_HERE, LATER_THERE,
-    replace(NEVER, pending=PendingWrite(LATER.version, THEIRS.version)), expires=True),
+    replace(NEVER, pending=AnnouncedWrite(LATER.version, THEIRS.version)), expires=True),
     Row("only creations travel", D.NOTHING, THEIRS_HERE, LATER_THERE,
-    replace(NEVER, pending=PendingWrite(LATER.version, THEIRS.version)), travel=False),
+    replace(NEVER, pending=AnnouncedWrite(LATER.version, THEIRS.version)), travel=False),
     Row("what it replaced is not certain", D.NOTHING, THEIRS_HERE, LATER_THERE,
-    replace(NEVER, pending=PendingWrite(LATER.version, None))),
+    replace(NEVER, pending=AnnouncedWrite(LATER.version, None))),
     Row("another write was announced", D.NOTHING, THEIRS_HERE, LATER_THERE, ANNOUNCED),
     # on this side only
     Row("as agreed here, gone there, by event", D.NOTHING, OLD, None, AGREED),
@@ -279,7 +287,7 @@ ENTRY = st.builds(
     revision=st.integers(0, 1),
     synced=st.none() | AGREEMENT,
     expired=st.none() | AGREEMENT,
-    pending=st.none() | st.builds(PendingWrite, IDENTITY, st.none() | IDENTITY),
+    pending=st.none() | st.builds(AnnouncedWrite, IDENTITY, st.none() | IDENTITY),
     deleted_versions=st.lists(AGREEMENT, max_size=2).map(tuple),
     last_deletion=st.sampled_from(["", "5"]),
     deleted_at=TIME,

@@ -12,9 +12,9 @@ from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model import synced_version_codec
 from dualsync.runtime.model.ledger_entry import (
     MAX_DELETED_VERSIONS,
+    AnnouncedWrite,
     CopyState,
     LedgerEntry,
-    PendingWrite,
     SyncedVersion,
 )
 from dualsync.runtime.model.objects import ObjectHead
@@ -130,6 +130,36 @@ def test_user_deletion_covers_only_versions_that_arrived_before_it() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("time", "later", "covered"), [(50, 80, True), (10, 80, False), (80, 80, False), (50, 10, False)]
+)
+def test_user_deletion_covers_a_version_of_unknown_arrival_by_the_times_of_what_this_bucket_shows(
+    time: int, later: int, covered: bool
+) -> None:
+    """Whatever was deleted between its arrival and that of what is here now was this version, or had replaced it."""
+    event = request(THREE, Cause.REMOVED, time=time)
+    unknown = replace(AGREED, first_event="", last_event="")
+    here = ObjectHead("later", 3, later)
+    after = ledger_updates.record_user_deletion(unknown, event, NOW, here=here)
+    assert after.deleted_versions == ((OLD,) if covered else ())
+    arrived = replace(unknown, synced=replace(NEW, local=CopyState("later", later)), previous=OLD, last_event=THREE)
+    after = ledger_updates.record_user_deletion(arrived, event, NOW, here=here)
+    assert after.deleted_versions == ((OLD,) if covered else ())
+
+
+@pytest.mark.parametrize("change", ["in parts", "no time", "removed by its id", "nothing here", "arrived later"])
+def test_times_prove_no_deletion_of(change: str) -> None:
+    old = {
+        "in parts": replace(OLD, local=CopyState("old-2", 10)),
+        "no time": replace(OLD, local=CopyState("old")),
+    }.get(change, OLD)
+    event = replace(request(TWO, Cause.REMOVED, time=50), version_removed=change == "removed by its id")
+    arrived = THREE if change == "arrived later" else ""
+    before = replace(AGREED, synced=old, first_event=arrived, last_event=arrived)
+    here = None if change == "nothing here" else ObjectHead("later", 3, 80)
+    assert ledger_updates.record_user_deletion(before, event, NOW, here=here).deleted_versions == ()
+
+
 def test_user_deletion_does_not_cover_a_version_that_is_still_here() -> None:
     after = ledger_updates.record_user_deletion(AGREED, request(THREE, Cause.REMOVED), NOW, present=True)
     assert (after.deleted_versions, after.last_deletion) == ((), THREE)
@@ -137,7 +167,7 @@ def test_user_deletion_does_not_cover_a_version_that_is_still_here() -> None:
 
 def test_permanent_removal_of_a_version_is_no_deletion_of_the_current_object() -> None:
     event = replace(request(THREE, Cause.REMOVED, time=70), version_removed=True)
-    after = ledger_updates.record_user_deletion(AGREED, event, NOW, here=True)
+    after = ledger_updates.record_user_deletion(AGREED, event, NOW, here=ObjectHead("later", 3, 80))
     assert (after.deleted_versions, after.last_deletion, after.deleted_at) == ((OLD,), "", 0), (
         "the bucket shows something"
     )
@@ -266,17 +296,20 @@ def test_arrival_event_counts_for_its_own_version_and_as_the_first_if_the_bucket
 
 def test_pending_write_names_what_it_replaces_only_if_all_attempts_met_the_same() -> None:
     first = ledger_updates.record_pending(AGREED, NEW.version, OLD.version)
-    assert first == replace(AGREED, pending=PendingWrite(NEW.version, OLD.version))
+    assert first == replace(AGREED, pending=AnnouncedWrite(NEW.version, OLD.version))
     assert ledger_updates.record_pending(first, NEW.version, OLD.version) == first
     other = ledger_updates.record_pending(first, NEW.version, None)
-    assert other.pending == PendingWrite(NEW.version, None)
+    assert other.pending == AnnouncedWrite(NEW.version, None)
     assert ledger_updates.record_pending(other, NEW.version, OLD.version) == other
-    assert ledger_updates.record_pending(other, OLD.version, None).pending == PendingWrite(OLD.version, None)
+    assert ledger_updates.record_pending(other, OLD.version, None).pending == AnnouncedWrite(OLD.version, None)
 
 
 def test_pending_write_is_kept_while_both_sides_hold_what_it_replaces() -> None:
-    pending = replace(AGREED, pending=PendingWrite(NEW.version, OLD.version))
+    pending = replace(AGREED, pending=AnnouncedWrite(NEW.version, OLD.version))
     assert ledger_updates.record_synced(pending, OLD, request(THREE), NOW).pending == pending.pending
-    assert ledger_updates.record_synced(pending, NEW, request(THREE), NOW).pending is None
+    done = ledger_updates.record_synced(pending, NEW, request(THREE), NOW)
+    assert (done.pending, done.overwrite) == (None, pending.pending)
+    assert ledger_updates.record_synced(done, OLD, request(THREE), NOW).overwrite == pending.pending
     assert ledger_updates.record_tombstone(pending, request(THREE), NOW, by_user=True).pending is None
+    assert ledger_updates.record_tombstone(done, request(THREE), NOW, by_user=True).overwrite is None
     assert ledger_updates.record_user_deletion(pending, request(THREE), NOW).pending == pending.pending

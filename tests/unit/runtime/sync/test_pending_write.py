@@ -10,7 +10,7 @@ import pytest
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.sync_request import Cause, SyncRequest
-from dualsync.runtime.model.ledger_entry import PendingWrite
+from dualsync.runtime.model.ledger_entry import AnnouncedWrite
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import Direction
 from dualsync.runtime.sync.decision import WAIT_ATTEMPTS_IF_MAY_HAVE_WRITTEN
@@ -53,7 +53,7 @@ def test_write_without_a_known_end_stays_announced() -> None:
     mine, theirs = version(world, True), version(world, False)
     journal.faults["remote.put"] = UnavailableError("no answer")
     run(world.worker.process(world.signed(CHECK)))
-    assert world.entry().pending == PendingWrite(mine, theirs)
+    assert world.entry().pending == AnnouncedWrite(mine, theirs)
     assert world.entry().synced is None
 
 
@@ -75,7 +75,7 @@ def test_each_write_is_announced_as_long_as_the_end_of_one_is_not_known() -> Non
     world.there.delete("k", USER)
     event = world.put("k", b"mine, again")
     world.work(event)
-    assert world.entry().pending == PendingWrite(version(world, True), None)
+    assert world.entry().pending == AnnouncedWrite(version(world, True), None)
 
 
 def test_one_way_pair_announces_nothing() -> None:
@@ -92,9 +92,9 @@ def test_key_is_checked_again_some_times_while_a_write_over_what_both_hold_may_b
     theirs = version(world, False)
     world.here.put("k", b"theirs", PEERS_USER, stamp=world.context.stamp("k", theirs, 6))
     mine = OriginVersion(world.context.side, theirs.modified, "mine")
-    world.ledger.table.entries["k"] = replace(world.entry(), revision=1, pending=PendingWrite(mine, theirs))
+    world.ledger.table.entries["k"] = replace(world.entry(), revision=1, pending=AnnouncedWrite(mine, theirs))
     run(world.worker.process(world.signed(replace(CHECK, attempt=attempt))))
-    assert world.entry().pending == PendingWrite(mine, theirs)
+    assert world.entry().pending == AnnouncedWrite(mine, theirs)
     assert world.outcomes() == {"agreed": 1}
     sent = [json.loads(letter.body)[sync_request_codec.MEMBER]["attempt"] for letter in world.broker.letters.values()]
     assert sent == ([attempt + 1] if attempt < CHECK.attempt else [])
