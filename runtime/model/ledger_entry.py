@@ -95,7 +95,7 @@ class LedgerEntry:
     first_modified: int | None = None
     """LastModified of the first copy of the synced version that a request to this bucket showed: no event's word."""
     second_copy: bool = False
-    """True if this bucket has shown two copies of the synced version under two version ids."""
+    """True if this bucket has shown two copies of the synced version: their version ids, times or ETags differ."""
     interval_end: str = ""
     """Where the synced version was here before and had gone: when what came in between arrived."""
     last_deletion: str = ""

@@ -17,18 +17,17 @@ def record_synced(
     entry: LedgerEntry, synced: SyncedVersion, request: SyncRequest, now: int, *, here: ObjectHead | None = None
 ) -> LedgerEntry:
     """Record that both sides hold this version; `here` is the local copy, if it was read."""
-    known = entry.synced is not None and entry.synced.version == synced.version
+    former = next((v for v in (entry.synced, entry.previous) if v is not None and v.version == synced.version), None)
+    known = former is not None and former is entry.synced
     pending = entry.pending  # a worker may still be at a write over what both sides hold by now
     first, last, until = (entry.first_event, entry.last_event, entry.interval_end) if known else ("", "", "")
-    if not known and entry.previous is not None and entry.previous.version == synced.version and entry.first_event:
+    if not known and former is not None and entry.first_event:
         first, until = entry.previous_last_event, _next_arrival(entry, entry.previous_last_event)  # here once more
-    shown = synced.local.modified
-    if known and entry.synced is not None:
-        earlier = [entry.first_modified, entry.synced.local.modified, shown]
-    elif entry.previous is not None and entry.previous.version == synced.version:
-        earlier = [entry.previous.local.modified, shown]
-    else:
-        earlier = [shown]
+    earlier = [
+        entry.first_modified if known else None,
+        former.local.modified if former else None,
+        synced.local.modified,
+    ]
     first_modified = min((time for time in earlier if time is not None), default=None)
     if request.cause is Cause.CREATED and request.etag == synced.local.etag:
         first, last = earliest(first, request.sequencer), latest(last, request.sequencer)
@@ -45,16 +44,16 @@ def record_synced(
         first_event=first,
         last_event=last,
         first_modified=first_modified,
-        second_copy=known and (entry.second_copy or _is_other_copy(entry, here)),
+        second_copy=(known and entry.second_copy) or (former is not None and _is_other_copy(former.local, here)),
         interval_end=until,
         attributes=digest(here.attributes) if here is not None else entry.attributes if known else "",
         updated=now,
     )
 
 
-def _is_other_copy(entry: LedgerEntry, here: ObjectHead | None) -> bool:
-    """Return True if what is here is another copy of the synced version than the recorded one: its ETag differs."""
-    return here is not None and entry.synced is not None and here.etag != entry.synced.local.etag
+def _is_other_copy(recorded: CopyState, here: ObjectHead | None) -> bool:
+    """Return True if what is here is another copy of its version than the recorded one. It may bear an earlier time."""
+    return here is not None and not matches_copy(here, recorded)
 
 
 def record_pending(entry: LedgerEntry, version: OriginVersion, replaced: OriginVersion | None) -> LedgerEntry:

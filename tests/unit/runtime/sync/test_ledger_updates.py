@@ -313,3 +313,22 @@ def test_pending_write_is_kept_while_both_sides_hold_what_it_replaces() -> None:
     assert ledger_updates.record_tombstone(pending, request(THREE), NOW, by_user=True).pending is None
     assert ledger_updates.record_tombstone(done, request(THREE), NOW, by_user=True).overwrite is None
     assert ledger_updates.record_user_deletion(pending, request(THREE), NOW).pending == pending.pending
+
+
+@pytest.mark.parametrize("former", ["synced", "previous"])
+@pytest.mark.parametrize(
+    ("etag", "modified", "twice"), [("old", 10, False), ("old", 9, True), ("old", 11, True), ("other", 10, True)]
+)
+def test_version_arrived_twice_if_its_copies_differ_in_time_or_etag(
+    former: str, etag: str, modified: int, twice: bool
+) -> None:
+    """A copy whose upload began earlier can arrive later."""
+    before = AGREED if former == "synced" else replace(AGREED, synced=NEW, previous=OLD)
+    shown = replace(OLD, local=CopyState(etag, modified))
+    here = ObjectHead(etag, 3, modified)
+    assert ledger_updates.record_synced(before, shown, request(THREE), NOW, here=here).arrived_twice == twice
+
+
+def test_time_that_the_ledger_does_not_know_is_no_second_copy() -> None:
+    unknown = replace(AGREED, synced=replace(OLD, local=CopyState("old")))
+    assert not ledger_updates.record_synced(unknown, OLD, request(THREE), NOW, here=ObjectHead("old", 3, 9)).second_copy
