@@ -14,6 +14,11 @@ def is_unchanged(head: ObjectHead, before: ObjectHead | ListedObject) -> bool:
     return (head.etag, head.modified) == (before.etag, before.modified)
 
 
+def object_mark(head: ObjectHead) -> str:
+    """Return how a ledger entry names an object that the bucket shows and whose version it does not know."""
+    return f"{head.modified};{head.etag}"
+
+
 def matches_copy(seen: ObjectHead, held: CopyState) -> bool:
     """Return True if the bucket shows the copy that the ledger recorded.
 

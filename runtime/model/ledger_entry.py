@@ -111,6 +111,8 @@ class LedgerEntry:
     """The last such write that is recorded as done: the peer held what it replaced until then."""
     unmatched: str = ""
     """An object that a finder saw here without a counterpart and without any proof (`modified;etag`)."""
+    echoed: str = ""
+    """An object here whose echo has been read, though its version is not the synced one (`modified;etag`)."""
     updated: int = 0
     """When the item was written, seconds since the epoch."""
     unreadable: str = ""

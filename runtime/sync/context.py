@@ -12,7 +12,7 @@ from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
-from dualsync.runtime.model.identify import identify_version, is_valid_stamp
+from dualsync.runtime.model.identify import identify_version, is_valid_stamp, object_mark
 from dualsync.runtime.model.ledger_entry import LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion, Stamp, key_hash
@@ -173,7 +173,7 @@ class SyncContext:
             key=entry.key,
             entry=entry,
             local=True,
-            user_wrote=_is_written_by_user(head, request),
+            user_wrote=_is_written_by_user(head, entry, request),
         )
         return ObservedVersion(head, version, replica)
 
@@ -187,7 +187,7 @@ class SyncContext:
         stamp = head.stamp
         if self.settings.direction.one_way:
             return
-        if stamp is None or request.attempt >= WAIT_ATTEMPTS_IN_A_TIE or not _is_written_by_user(head, request):
+        if stamp is None or request.attempt >= WAIT_ATTEMPTS_IN_A_TIE or not _is_written_by_user(head, entry, request):
             return
         known = entry.synced is not None and entry.synced.version == stamp.version
         if not known and is_valid_stamp(stamp, self.settings.pair, entry.key, head.size):
@@ -205,6 +205,7 @@ class SyncContext:
         return Stamp(self.settings.pair, key_hash(key), version, size)
 
 
-def _is_written_by_user(head: ObjectHead, request: SyncRequest) -> bool:
-    """Return True if the request's event says that a user wrote the content that is here."""
-    return request.actor is Actor.USER and request.cause is Cause.CREATED and request.etag == head.etag
+def _is_written_by_user(head: ObjectHead, entry: LedgerEntry, request: SyncRequest) -> bool:
+    """Return True if the request's event says that a user wrote the content that is here, and no echo denied that."""
+    says_so = request.actor is Actor.USER and request.cause is Cause.CREATED and request.etag == head.etag
+    return says_so and entry.echoed != object_mark(head)

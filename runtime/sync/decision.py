@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from dualsync.runtime.messages.sync_request import Cause
+from dualsync.runtime.model.arrival import is_in_parts
 from dualsync.runtime.model.carried_attributes import select_carried
 from dualsync.runtime.model.conflict_order import is_newer, wins
 from dualsync.runtime.model.identify import matches_copy
@@ -323,7 +324,7 @@ def _decide_conflict(state: KeyState, local: ObservedVersion, remote: ObservedVe
 
 def _in_parts(observed: ObservedVersion) -> bool:
     """Return True for a multipart upload: it bears the time of its start, and replaces what exists at its end."""
-    return "-" in observed.version.etag_and_modified[0]
+    return is_in_parts(observed.version.etag_and_modified[0])
 
 
 def _is_deletion_confirmed(state: KeyState, remote: ObservedVersion) -> bool:

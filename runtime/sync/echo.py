@@ -33,6 +33,7 @@ from dualsync.runtime.sync.ledger_updates import (
     record_first_arrival,
     record_synced,
     record_tombstone,
+    record_unlearnt_echo,
     was_current_in_between,
 )
 
@@ -114,9 +115,11 @@ async def _handle_arrival(
             return replace(_echo_result("known"), follow_up=check)
         return _echo_result("known")
     if entry.sequencer > request.sequencer and entry.synced is not None:
+        updated = record_unlearnt_echo(entry, head)
         if was_current_in_between(entry, request.sequencer) and version.origin is context.side.peer:
             former = SyncedVersion(version, local, CopyState(*version.etag_and_modified))
-            await context.write(entry, record_earlier_version(entry, former, request))
+            updated = record_earlier_version(updated, former, request)
+        await _write_if_new(context, entry, updated)
         # What is here is not what the ledger knows, whatever the order of events says: the buckets decide.
         return replace(
             _echo_result("older than what was agreed since"),
@@ -124,6 +127,7 @@ async def _handle_arrival(
         )
     remote = await _remote_copy(context, request, entry, version)
     if remote is None:
+        await _write_if_new(context, entry, record_unlearnt_echo(entry, head))
         return _echo_result("the peer holds another version by now")
     updated = record_synced(entry, SyncedVersion(version, local, remote), request, context.now(), here=head)
     updated = replace(updated, second_copy=updated.second_copy or second)

@@ -9,10 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from dualsync.runtime.messages.sync_request import SyncRequest
+from dualsync.runtime.model.arrival import latest_arrival
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry
-
-UPLOAD_SECONDS = 3600
-"""Seconds after the time that a multipart object shows, at most, in which it may have arrived: it shows its start."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,4 +69,4 @@ class EventOrder:
         held = self._held
         if held is None or held.modified is None:
             return None
-        return held.modified + (UPLOAD_SECONDS if "-" in held.etag else 0)
+        return latest_arrival(held.etag, held.modified)

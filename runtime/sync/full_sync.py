@@ -12,9 +12,9 @@ from dualsync.runtime.errors import PreconditionFailedError
 from dualsync.runtime.log import Outcome
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.conflict_order import wins
-from dualsync.runtime.model.identify import is_unchanged
+from dualsync.runtime.model.identify import is_unchanged, object_mark
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
-from dualsync.runtime.model.objects import MUST_NOT_EXIST, ObjectHead, Precondition
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, Precondition
 from dualsync.runtime.model.origin_version import key_hash
 from dualsync.runtime.model.records import CONFLICT, Record
 from dualsync.runtime.ports import ObjectReader
@@ -99,7 +99,7 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
             order_unknown=order.is_unknown,
             expires=settings.local_expires,
             unmatched=reader is not None
-            and entry.unmatched == unmatched_mark(reader.head)
+            and entry.unmatched == object_mark(reader.head)
             and _has_peer_finder_run(context, entry),
         )
         decision = decide_for(settings, state)
@@ -120,11 +120,6 @@ async def full_check(context: SyncContext, request: SyncRequest, entry: LedgerEn
 def _has_peer_finder_run(context: SyncContext, entry: LedgerEntry) -> bool:
     """Return True if the peer's finder has run since the object was marked."""
     return context.now() - entry.updated >= UNMATCHED_SECONDS
-
-
-def unmatched_mark(head: ObjectHead) -> str:
-    """Return how an entry names an object that a finder saw here without a counterpart."""
-    return f"{head.modified};{head.etag}"
 
 
 def _is_synced_version(observed: ObservedVersion | None, entry: LedgerEntry) -> bool:
@@ -182,8 +177,8 @@ async def _perform(
     if decision.action is Action.RECORD_SYNCED and local is not None and remote is not None:
         return await _record_same_version(context, request, before, state, local, remote, decision)
     if decision.action is Action.MARK_UNMATCHED and local is not None:
-        if entry.unmatched != unmatched_mark(local.head):
-            await context.write(before, replace(entry, unmatched=unmatched_mark(local.head), updated=context.now()))
+        if entry.unmatched != object_mark(local.head):
+            await context.write(before, replace(entry, unmatched=object_mark(local.head), updated=context.now()))
         return SyncResult(Outcome.SKIPPED, decision.reason)
     if decision.action is Action.RECORD_TOMBSTONE:
         if entry.synced is not None or entry != before:

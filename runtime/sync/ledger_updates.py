@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
+from dualsync.runtime.model.arrival import latest_arrival
 from dualsync.runtime.model.carried_attributes import digest
-from dualsync.runtime.model.identify import matches_copy
+from dualsync.runtime.model.identify import matches_copy, object_mark
 from dualsync.runtime.model.ledger_entry import AnnouncedWrite, CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
@@ -37,6 +38,7 @@ def record_synced(
         expired=None,
         pending=pending if pending is not None and pending.replaced == synced.version else None,
         overwrite=pending if pending is not None and pending.version == synced.version else entry.overwrite,
+        echoed="",
         previous=entry.previous if known else entry.synced,
         previous_last_event=entry.previous_last_event if known else entry.last_event,
         deleted_versions=tuple(d for d in entry.deleted_versions if d.version != synced.version),
@@ -78,6 +80,7 @@ def record_tombstone(entry: LedgerEntry, request: SyncRequest, now: int, *, by_u
         expired=None,
         pending=None,
         overwrite=None,
+        echoed="",
         attributes="",
         deleted_versions=entry.with_deleted(entry.synced or entry.expired),
         sequencer=latest(entry.sequencer, request.sequencer),
@@ -121,13 +124,12 @@ def record_user_deletion(
 def _is_between(request: SyncRequest, version: SyncedVersion | None, after: int | None) -> bool:
     """Return True if times prove a deletion of this version or of what replaced it, before something else arrived.
 
-    Its events may be missing, since a request that acted on an earlier one may have written it. An upload in parts
-    bears the time of its start. The removal of a version by its id may be of an older one.
+    Its events may be missing, since a request that acted on an earlier one may have written it. The removal of a
+    version by its id may be of an older one.
     """
-    if version is None or after is None or request.version_removed or "-" in version.local.etag:
+    if version is None or version.local.modified is None or after is None or request.version_removed:
         return False
-    arrived = version.local.modified
-    return arrived is not None and arrived < int(request.event_time) < after
+    return latest_arrival(version.local.etag, version.local.modified) < int(request.event_time) < after
 
 
 def record_late_creation(entry: LedgerEntry, request: SyncRequest) -> LedgerEntry:
@@ -166,6 +168,14 @@ def record_arrival(entry: LedgerEntry, request: SyncRequest) -> LedgerEntry:
     shown = synced.local.modified is not None
     first = earliest(entry.first_event, request.sequencer) if shown else entry.first_event
     return replace(entry, first_event=first, last_event=request.sequencer)
+
+
+def record_unlearnt_echo(entry: LedgerEntry, here: ObjectHead) -> LedgerEntry:
+    """Record that an echo said of what is `here` that a worker wrote it, where the ledger learns no version from it.
+
+    Then an event that says that a user wrote the very same is forged, or of an earlier object.
+    """
+    return replace(entry, echoed=object_mark(here))
 
 
 def was_current_in_between(entry: LedgerEntry, mark: str) -> bool:
@@ -211,7 +221,7 @@ def record_undelete(entry: LedgerEntry, request: SyncRequest, here: ObjectHead) 
     times prove it.
     """
     user = request.actor is Actor.USER and request.cause is Cause.REMOVED and request.version_removed
-    if not user or here.stamp is None or not here.modified < entry.deleted_at:
+    if not user or here.stamp is None or not latest_arrival(here.etag, here.modified) < entry.deleted_at:
         return entry
     held = CopyState(here.etag, here.modified)
     if any(d.local == held for d in entry.deleted_versions) or (

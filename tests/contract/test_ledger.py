@@ -32,6 +32,7 @@ FULL = LedgerEntry(
     second_copy=True,
     pending=AnnouncedWrite(AGREED.version, OTHER.version),
     overwrite=AnnouncedWrite(OTHER.version, AGREED.version),
+    echoed="1790000012;e1",
     attributes="0123456789_-",
     updated=1_790_000_012,
 )

@@ -80,6 +80,8 @@ def encode_entry(entry: LedgerEntry, tombstone_seconds: int) -> Item:
         "Pending": _dump(announced_write_codec.encode(entry.pending)) if entry.pending else "",
         "Overwrote": _dump(announced_write_codec.encode(entry.overwrite)) if entry.overwrite else "",
         "Alone": entry.unmatched,
+        # Version 0.1 drops it: then a forged event of a user's write of what is here is believed after some checks.
+        "Echoed": entry.echoed,
         "Attributes": entry.attributes,
         "Agreed": _dump(synced_version_codec.encode(entry.synced)) if entry.synced else "",
         "Expired": _dump(synced_version_codec.encode(entry.expired)) if entry.expired else "",
@@ -158,6 +160,7 @@ def _entry_of_fields(key: str, item: Mapping[str, Any]) -> LedgerEntry:
         pending=announced_write_codec.decode(parse_json(pending)) if pending else None,
         overwrite=announced_write_codec.decode(parse_json(overwrite)) if overwrite else None,
         unmatched=_text(item, "Alone"),
+        echoed=_text(item, "Echoed"),
         updated=_count(item, "Updated", MAX_SECONDS),
     )
 

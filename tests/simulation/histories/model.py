@@ -123,7 +123,7 @@ class KeyModel:
         self.one_second: set[str] = set()
         """Contents of `deleted_copies` that a worker wrote again with the same LastModified."""
         self.forged_arrival: set[str] = set()
-        """Those of `forged_order` that were uploaded in parts to a bucket where objects expire."""
+        """Contents uploaded in parts that a user replaced or deleted, where objects expire and events may be forged."""
         self.uncopied: set[str] = set()
         """Contents that expired before the peer held them."""
         self.removed_by_id: set[str] = set()
@@ -302,8 +302,7 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
     if stale and stale <= model.unrecognised:
         return Excuse.UNRECOGNISED
     if stale and all(
-        (content in model.unrecorded_copies or model.contents[content][-1].side in model.ledger_lost)
-        and _no_later(model, content, tips)
+        (content in model.unrecorded_copies or _proof_lost(model, content)) and _no_later(model, content, tips)
         for content in stale
     ):
         return Excuse.NO_LATER
@@ -319,7 +318,8 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.REMOVED_BY_ID
     if stale and stale <= model.one_second:
         return Excuse.ONE_SECOND
-    if stale and stale <= model.forged_order & model.written_twice:
+    believed = set(model.contents) if model.forged and model.ledger_lost else model.forged_order
+    if stale and stale <= believed & model.written_twice:
         return Excuse.FORGED
     if stale and stale <= model.forged_arrival:
         return Excuse.FORGED_ARRIVAL
@@ -339,6 +339,11 @@ def _event_lost(model: KeyModel, content: str) -> bool:
     """Return True if an event of the content was lost, or one of what replaced it."""
     after = {act.content for act in descendants(model.contents[content][-1])}
     return bool(model.event_lost & (after | {content}))
+
+
+def _proof_lost(model: KeyModel, content: str) -> bool:
+    """Return True if the content's own side has lost its ledger; both sides own what they hold from the start."""
+    return bool(model.ledger_lost) if content in model.seeded else model.contents[content][-1].side in model.ledger_lost
 
 
 def _copy_replaced(model: KeyModel, content: str) -> bool:

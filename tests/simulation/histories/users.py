@@ -203,8 +203,8 @@ class Users:
         synced = entry.synced if entry is not None else None
         if entry is not None and entry.sequencer > normalise(self.world.stores[side].last_sequencer):
             model.forged_order.add(content_of(before))
-            if model.expires and "-" in before.seen.etag:
-                model.forged_arrival.add(content_of(before))
+        if model.forged and model.expires and "-" in before.seen.etag:
+            model.forged_arrival.add(content_of(before))
         if synced is None and (model.key, content_of(before)) in self.seeded:
             model.seeded_unrecorded.add(content_of(before))
         opaque = stamp is not None and stamp.version.etag_and_modified[0] != before.seen.etag

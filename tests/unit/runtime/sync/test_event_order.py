@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 import pytest
 
 from dualsync.runtime.messages.sync_request import Cause, SyncRequest
+from dualsync.runtime.model.arrival import UPLOAD_SECONDS
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.model.sequencer import normalise
-from dualsync.runtime.sync.event_order import UPLOAD_SECONDS, EventOrder
+from dualsync.runtime.sync.event_order import EventOrder
 from tests.support.builders import GLOBAL
 
 HELD = SyncedVersion(OriginVersion(GLOBAL, 98, "there"), CopyState("here", 100), CopyState("there", 98))

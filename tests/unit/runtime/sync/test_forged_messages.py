@@ -16,6 +16,7 @@ from dualsync.runtime.messages.part_request import PartRequest
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.origin_version import OriginVersion
+from dualsync.runtime.settings import SideName
 from tests.support.builders import CN, DEDICATED, GLOBAL, PEERS_USER, ROLE, USER, Side, settings, stamp
 from tests.support.fakes.gate import run
 from tests.support.fakes.notification import body
@@ -228,6 +229,24 @@ def test_forged_sequencer_makes_no_later_event_stale(name: str) -> None:
         assert held(world.there) is None
     world.work(world.put("k", b"v4"))
     assert held(world.there) == b"v4"
+
+
+@pytest.mark.parametrize("origin", [GLOBAL, CN])
+@pytest.mark.parametrize("name", RAISING)
+def test_forged_event_of_a_users_write_is_not_believed_once_the_copys_echo_was_read(
+    name: str, origin: SideName
+) -> None:
+    """A forged sequencer hides the echo of the next copy, so that the ledger does not learn its version."""
+    world = replica()
+    send(world, record(name, HIGH, etag_of(world.here), by=DEDICATED))
+    send(world, record("ObjectRemoved:Delete", HIGH))
+    world.time.now += 5
+    world.there.delete("k", PEERS_OWN_USER)
+    world.here.put("k", b"def", DEDICATED, stamp=stamp(OriginVersion(origin, world.there.now(), "other")))
+    world.work()
+    forged = SyncRequest("k", Cause.CREATED, sequencer=HIGH, etag=etag_of(world.here), attempt=9, full_check=True)
+    run(world.worker.process(world.signed(forged)))
+    assert (held(world.here), held(world.there)) == (b"def", None)
 
 
 @pytest.mark.parametrize("versioning", Versioning)

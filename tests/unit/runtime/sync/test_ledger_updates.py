@@ -147,10 +147,12 @@ def test_user_deletion_covers_a_version_of_unknown_arrival_by_the_times_of_what_
     assert after.deleted_versions == ((OLD,) if covered else ())
 
 
-@pytest.mark.parametrize("change", ["in parts", "no time", "removed by its id", "nothing here", "arrived later"])
+@pytest.mark.parametrize(
+    "change", ["in parts, under way for long", "no time", "removed by its id", "nothing here", "arrived later"]
+)
 def test_times_prove_no_deletion_of(change: str) -> None:
     old = {
-        "in parts": replace(OLD, local=CopyState("old-2", 10)),
+        "in parts, under way for long": replace(OLD, local=CopyState("old-2", 10)),
         "no time": replace(OLD, local=CopyState("old")),
     }.get(change, OLD)
     event = replace(request(TWO, Cause.REMOVED, time=50), version_removed=change == "removed by its id")
@@ -227,6 +229,16 @@ def test_copy_uncovered_by_a_removed_version_counts_as_restored_by_a_user(change
     assert [d.local for d in back.deleted_versions] == ([CopyState("copy", 25)] if known else [])
     assert ledger_updates.record_undelete(tomb, event, replace(here, modified=26)) == tomb
     assert ledger_updates.record_undelete(tomb, event, replace(here, stamp=None)) == tomb
+
+
+@pytest.mark.parametrize(("deleted", "restored"), [(25 + 3600, False), (25 + 3601, True)])
+def test_copy_in_parts_counts_as_restored_only_if_its_upload_must_have_ended_before_the_deletion(
+    deleted: int, restored: bool
+) -> None:
+    event = replace(request(THREE, Cause.REMOVED), version_removed=True)
+    here = ObjectHead("copy-2", 3, 25, Stamp("pair", key_hash("k"), NEW.version, 3))
+    tomb = LedgerEntry("k", 2, deleted_at=deleted)
+    assert bool(ledger_updates.record_undelete(tomb, event, here).deleted_versions) == restored
 
 
 def test_deleted_version_gains_its_time_later() -> None:
