@@ -117,7 +117,7 @@ class KeyModel:
         self.crossed: set[str] = set()
         """Contents of both sides that were shown by the respective other side at the same time."""
         self.forged_order: set[str] = set()
-        """Contents that a user replaced or deleted where a forged event had raised the key's highest sequencer."""
+        """Contents that a user replaced or deleted where a forged event has raised the key's highest sequencer."""
         self.deleted_copies: set[tuple[str, str, int]] = set()
         """Copies that users deleted or replaced where no version of them is kept: side, content and LastModified."""
         self.one_second: set[str] = set()

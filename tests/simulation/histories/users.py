@@ -168,6 +168,7 @@ class Users:
                 kept.setdefault(base.key, set()).update(s[0] for s in shown.values() if s)
                 findings.extend(judge_kept(base, key, shown))
                 continue
+            self._note_forged_order(self.model(key))
             found = judge(self.model(key), shown, strict=strict)
             findings.extend(found)
             broken = self.history(key).wrong(shown, comparable=strict, echoes=key != BESIDE)
@@ -201,7 +202,7 @@ class Users:
         if removed and before.version_id not in ("", "null"):
             model.removed_by_id.add(content_of(before))
         synced = entry.synced if entry is not None else None
-        if entry is not None and entry.sequencer > normalise(self.world.stores[side].last_sequencer):
+        if entry is not None and self._is_raised(side, entry):
             model.forged_order.add(content_of(before))
         if model.forged and model.expires and "-" in before.seen.etag:
             model.forged_arrival.add(content_of(before))
@@ -218,6 +219,20 @@ class Users:
         model.unrecorded_copies.add(content_of(before))
         if gone and opaque:
             model.unrecognised.add(content_of(before))
+
+    def _note_forged_order(self, model: KeyModel) -> None:
+        """Record what users replaced or deleted where a forged event has raised the order of the key's events.
+
+        It may have been read after their act, and before the act's own event.
+        """
+        for side, table in self.world.tables.items():
+            entry = table.entries.get(model.key)
+            if model.forged and entry is not None and self._is_raised(side, entry):
+                model.forged_order |= {a.content for a in model.acts for b in a.replaced_by if b.side == side}
+
+    def _is_raised(self, side: str, entry: LedgerEntry) -> bool:
+        """Return True if the entry took a forged event for a real one: its sequencer is higher than any of S3's."""
+        return max(entry.sequencer, entry.last_deletion) > normalise(self.world.stores[side].last_sequencer)
 
     def record_lost_events(self, side: str, events: Iterable[Event]) -> None:
         """Record that these events are not delivered."""
