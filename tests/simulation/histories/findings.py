@@ -39,7 +39,7 @@ class Excuse(StrEnum):
     that they are two."""
     FORGED_EXPIRY = "expired, and a forged event of its deletion"
     """Only the event names what removed it: a lifecycle rule, or a user whose deletion is carried to the peer."""
-    FORGED_ARRIVAL = "deleted soon after its upload in parts, and a forged event of its arrival"
+    FORGED_ARRIVAL = "deleted soon after its arrival, and a forged event of that"
     """S3 dates an upload by its start. Where a lifecycle rule may have removed what arrived after the deletion, only
     events tell their order."""
     FORGED = "written again after a forged event"

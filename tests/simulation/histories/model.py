@@ -123,7 +123,8 @@ class KeyModel:
         self.one_second: set[str] = set()
         """Contents of `deleted_copies` that a worker wrote again with the same LastModified."""
         self.forged_arrival: set[str] = set()
-        """Contents uploaded in parts that a user replaced or deleted, where objects expire and events may be forged."""
+        """Contents that a user replaced or deleted before their time proved that they had arrived, where objects expire
+        and events may be forged."""
         self.uncopied: set[str] = set()
         """Contents that expired before the peer held them."""
         self.removed_by_id: set[str] = set()

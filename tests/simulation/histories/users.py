@@ -204,7 +204,8 @@ class Users:
         synced = entry.synced if entry is not None else None
         if entry is not None and self._is_raised(side, entry):
             model.forged_order.add(content_of(before))
-        if model.forged and model.expires and "-" in before.seen.etag:
+        soon = "-" in before.seen.etag or int(self.world.stores[side].now()) <= before.seen.modified
+        if model.forged and model.expires and soon:
             model.forged_arrival.add(content_of(before))
         if synced is None and (model.key, content_of(before)) in self.seeded:
             model.seeded_unrecorded.add(content_of(before))
