@@ -190,7 +190,7 @@ def _only_there(state: KeyState, remote: ObservedVersion) -> Decision:
 
 def _both(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> Decision:
     # Both sides must use one name per version, or each would copy to the other without end.
-    if local.version == remote.version:
+    if local.version == remote.version or names_other(state.side, local, remote) is not None:
         return Decision(Action.RECORD_SYNCED, "both hold this version")
     if _same_object(state, local.head, remote.head):
         return Decision(Action.RECORD_SYNCED, "the same content on both sides")
@@ -216,6 +216,18 @@ def _both(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> D
     if not local.is_replica and remote.is_replica and remote.version.origin is state.side:
         return Decision(Action.PUSH, _FORMER)
     return _decide_conflict(state, local, remote)
+
+
+def names_other(side: SideName, local: ObservedVersion, remote: ObservedVersion) -> OriginVersion | None:
+    """Return the version of a replica that names exactly what the other side shows, whatever stamp that carries itself.
+
+    A user's copy of a replica onto itself keeps the replica's stamp, and only its own side's events tell it apart.
+    """
+    for copy, original, origin in ((local, remote, side.peer), (remote, local, side)):
+        shown = (original.head.etag, original.head.modified)
+        if copy.is_replica and copy.version.origin is origin and copy.version.etag_and_modified == shown:
+            return copy.version
+    return None
 
 
 _FORMER = "the peer holds a former version of this side"

@@ -112,7 +112,9 @@ async def acknowledge_stale(context: SyncContext, request: SyncRequest, entry: L
     if head is not None and (synced is None or not matches_copy(head, synced.local)):
         return None
     deletion = request.cause is Cause.REMOVED
-    if deletion and entry.last_deletion < request.sequencer and context.settings.events is not Events.CREATE:
+    # A forged event may have raised the order. Then the time is new, and an older write under way must not be recorded.
+    new = entry.last_deletion < request.sequencer or (head is None and entry.deleted_at <= int(request.event_time))
+    if deletion and new and context.settings.events is not Events.CREATE:
         updated = record_user_deletion(entry, request, context.now(), present=head is not None, here=head)
         if updated.rewritten_after_deletion:
             return None

@@ -28,6 +28,7 @@ from dualsync.runtime.sync.decision import (
     Decision,
     KeyState,
     ObservedVersion,
+    names_other,
 )
 from dualsync.runtime.sync.event_order import EventOrder
 from dualsync.runtime.sync.first_contact import holds_same_content
@@ -229,9 +230,8 @@ async def _record_same_version(
 ) -> SyncResult:
     """Record the same version, or the same content under the winner's name, so that both sides use one name."""
     entry = state.entry
-    version = local.version
-    if version != remote.version and not _is_ours_winner(state, local, remote):
-        version = remote.version
+    ours = wins(local.version, remote.version, state.policy)
+    version = names_other(state.side, local, remote) or (local if ours else remote).version
     synced = SyncedVersion(
         version, CopyState(local.head.etag, local.head.modified), CopyState(remote.head.etag, remote.head.modified)
     )
@@ -243,10 +243,6 @@ async def _record_same_version(
     # A worker whose message came back may still write over it.
     again = request.retry_after_conflict("a write over what both sides hold may be under way")
     return SyncResult(Outcome.AGREED, decision.reason, follow_up=again, delay=context.delay_after(request.attempt))
-
-
-def _is_ours_winner(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:
-    return wins(local.version, remote.version, state.policy)
 
 
 async def _push(

@@ -57,6 +57,7 @@ class KeyModel:
         "crossed",
         "deleted_copies",
         "echoes",
+        "event_late",
         "event_lost",
         "expired",
         "expires",
@@ -101,6 +102,8 @@ class KeyModel:
         self.held: dict[str, set[str]] = {"cn": set(), "global": set()}
         self.written_twice: set[str] = set()
         """Contents that a worker wrote to a side that had held them before."""
+        self.event_late: set[str] = set()
+        """Contents of which an event was delivered minutes later."""
         self.event_lost: set[str] = set()
         """Contents of which an event was lost, of their arrival or their removal."""
         self.unrecorded_copies: set[str] = set()
@@ -307,7 +310,10 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         for content in stale
     ):
         return Excuse.NO_LATER
-    if stale and stale <= (model.unrecorded_copies if model.expires else model.unrecorded_copies & model.written_twice):
+    unproven = model.unrecorded_copies & model.written_twice
+    if model.expires:
+        unproven = model.unrecorded_copies | model.unrecorded_originals
+    if stale and stale <= unproven:
         return Excuse.UNPROVEN
     if model.forged and any(tip.content in model.expired[side] for tip in tips for side in PEER):
         return Excuse.FORGED_EXPIRY
@@ -319,7 +325,9 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
         return Excuse.REMOVED_BY_ID
     if stale and stale <= model.one_second:
         return Excuse.ONE_SECOND
-    believed = set(model.contents) if model.forged and model.ledger_lost else model.forged_order
+    believed = model.forged_order
+    if model.forged:
+        believed = set(model.contents) if model.ledger_lost else believed | model.event_late
     if stale and stale <= believed & model.written_twice:
         return Excuse.FORGED
     if stale and stale <= model.forged_arrival:

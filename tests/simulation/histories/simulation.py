@@ -42,6 +42,8 @@ from tests.support.fakes.queue import Letter
 
 MAX_STEPS = 200_000
 """More than any history needs: one that takes more does not terminate."""
+LATE_SECONDS = 200
+"""Seconds after which an event is later than a check waits for it."""
 IN_FLIGHT = 4
 """Messages that one worker processes at a time here."""
 
@@ -241,12 +243,16 @@ class Simulation:
         if modes.duplicate and random() < modes.duplicate:
             self.counts["duplicated"] += 1
             times = 2
+        first = math.inf
         for _ in range(times):
             delay = self._faults.spread(modes.delivery)
             if modes.late and random() < modes.late:
                 self.counts["late"] += 1
                 delay += self._faults.spread(modes.late_by)
             self._at(self.time.now + delay, self._deliver, (side, text, label))
+            first = min(first, delay)
+        if first > LATE_SECONDS:
+            self.users.record_late_events(side, events)
 
     def _deliver(self, what: tuple[str, str, str]) -> None:
         side, text, label = what

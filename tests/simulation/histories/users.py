@@ -242,6 +242,13 @@ class Users:
             if key:
                 self.model(key).event_lost.add(content)
 
+    def record_late_events(self, side: str, events: Iterable[Event]) -> None:
+        """Record that these events are delivered minutes later."""
+        for event in events:
+            key, content = self.event_subjects[side, event.sequencer]
+            if key:
+                self.model(key).event_late.add(content)
+
     def record_event(self, side: str, event: Event) -> None:
         """Record the version that an event of the change just made is about."""
         self.event_subjects[side, event.sequencer] = self.changed[side]

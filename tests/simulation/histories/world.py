@@ -15,7 +15,7 @@ from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.model.records import CONTROL, CONTROLS_ID, FINDER_POINTS, Record
 from dualsync.runtime.ports import Parallel
-from dualsync.runtime.service.peer_credential import GuardStatus, wait_for_peer
+from dualsync.runtime.service.peer_credential import FIRST_WAIT_SECONDS, GuardStatus, wait_for_peer
 from dualsync.runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName, variable
 from dualsync.runtime.sync.context import SyncContext
 from dualsync.runtime.transfer.copier import Copier
@@ -207,7 +207,21 @@ async def handle(world: SimulatedWorld, worker: Processor, credential: FakeCrede
             await worker.process(message)
             return
         except CredentialRejectedError:
-            await wait_for_peer(credential, FakeClock(world.time, stop=world.stop_clock), world.log)
+            await reconnect(world, credential)
+
+
+async def reconnect(world: SimulatedWorld, credential: FakeCredential) -> None:
+    """Connect once, however many messages of a machine ask for it, as the consumer does."""
+    clock = FakeClock(world.time, stop=world.stop_clock)
+    if not credential.connecting:
+        credential.connecting = True
+        try:
+            await wait_for_peer(credential, clock, world.log)
+        finally:
+            credential.connecting = False
+    else:
+        while credential.connecting:
+            await clock.sleep(FIRST_WAIT_SECONDS)
 
 
 def equip(world: SimulatedWorld, make: Callable[[SimulatedWorld, str], T], side: str) -> tuple[T, FakeCredential]:

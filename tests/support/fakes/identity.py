@@ -95,6 +95,8 @@ class FakeCredential:
         self._identity = gate("sts.identity")
         self._secret: PeerSecret | None = None
         self._key_id = key_id
+        self.connecting = False
+        """True while a message of the machine has it checked."""
 
     async def expected_user_id(self) -> str | None:
         self._secret = await self._secrets.read()

@@ -73,6 +73,12 @@ OVERWRITTEN = LedgerEntry(
 """The oldest version was here at 16, ours was written over it and deleted, and the oldest one arrived again at 31."""
 RECORDED = replace(OVERWRITTEN, first_modified=31, overwrite=AnnouncedWrite(MINE.version, OLDEST_HERE.version))
 """The oldest version arrived here once, at 31, and ours had been written over it there, and deleted here."""
+TOUCHED = ObservedVersion(ObjectHead("touched", 3, 45, stamp(MINE.version)), MINE.version, True)
+"""Ours there, copied onto itself by a user, who kept the stamp."""
+TOUCHED_HERE = replica(users(GLOBAL, 45, "touched"), 46)
+TOUCHED_MINE = ObservedVersion(ObjectHead("touched", 3, 45, stamp(THEIRS.version)), THEIRS.version, True)
+MISNAMED = ObservedVersion(ObjectHead("mine", 3, 60, stamp(MINE.version)), OriginVersion(CN, 45, "touched"), True)
+TOUCHED_MINE_THERE = replica(users(CN, 45, "touched"), 46)
 LATER_OVER_DEAD = replace(DEAD_THEIRS, synced=proof(LATER, LATER_THERE))
 ANNOUNCED = replace(NEVER, pending=AnnouncedWrite(OLD.version, THEIRS.version))
 UNRECORDED = LedgerEntry("k", 1, last_deletion="5", deleted_at=50)
@@ -162,6 +168,9 @@ ROWS = [
         D.WAIT, MINE, THEIRS, policy=ConflictPolicy.PREFER_CN, attempt=WAIT_ATTEMPTS_IN_A_TIE - 1,
     ),
     Row("both changed since agreed", D.PUSH, LATER, THEIRS, AGREED, loser=THEIRS),
+    Row("a copy here of what the peer shows under a stamp", D.RECORD_SYNCED, TOUCHED_HERE, TOUCHED),
+    Row("a copy there of what is here under a stamp", D.RECORD_SYNCED, TOUCHED_MINE, TOUCHED_MINE_THERE),
+    Row("a copy of this side's version with the values that the peer shows", D.WAIT, MISNAMED, TOUCHED, attempt=0),
     Row("crossed, both deleted since", D.DELETE_BOTH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD, wrote=OLD),
     Row("the same by a stamp alone", D.PUSH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD),
     Row("the same where only creations travel", D.PUSH, THEIRS_HERE, OLD_THERE, KNOWN_DEAD, travel=False),

@@ -271,6 +271,22 @@ def test_forged_sequencer_hides_no_deletion_in_the_second_of_an_arrival(
     assert (held(world.here), held(world.there)) == (None, None)
 
 
+def test_forged_sequencer_does_not_let_a_write_be_recorded_that_is_older_than_a_deletion() -> None:
+    """The entry changes with the deletion. So a write under way cannot be recorded, and the key is checked again."""
+    world = synced()
+    world.work(world.delete("k"))
+    send(world, record("ObjectRemoved:Delete", HIGH))
+    before = world.entry()
+    world.time.now += 5
+    world.here.put("k", b"def", USER)
+    world.here.delete("k", USER)
+    deletion = world.events[-1]
+    world.events.clear()
+    world.work(deletion)
+    assert world.entry().revision > before.revision
+    assert world.entry().deleted_at == world.here.now()
+
+
 def test_forged_worker_deletion_does_not_hide_a_user_deletion() -> None:
     world = synced()
     event = world.delete("k")
