@@ -15,7 +15,12 @@ from dualsync.runtime.messages.authenticator import Authenticator
 from dualsync.runtime.messages.parser import Principals
 from dualsync.runtime.model.records import CONTROL, CONTROLS_ID, FINDER_POINTS, Record
 from dualsync.runtime.ports import Parallel
-from dualsync.runtime.service.peer_credential import FIRST_WAIT_SECONDS, GuardStatus, wait_for_peer
+from dualsync.runtime.service.peer_credential import (
+    FIRST_WAIT_SECONDS,
+    MAX_WAIT_SECONDS,
+    GuardStatus,
+    wait_for_peer,
+)
 from dualsync.runtime.settings import ConflictPolicy, OnLifecycleExpiry, Settings, SideName, variable
 from dualsync.runtime.sync.context import SyncContext
 from dualsync.runtime.transfer.copier import Copier
@@ -220,8 +225,10 @@ async def reconnect(world: SimulatedWorld, credential: FakeCredential) -> None:
         finally:
             credential.connecting = False
     else:
+        pause = FIRST_WAIT_SECONDS
         while credential.connecting:
-            await clock.sleep(FIRST_WAIT_SECONDS)
+            await clock.sleep(pause)
+            pause = min(MAX_WAIT_SECONDS, pause * 2)
 
 
 def equip(world: SimulatedWorld, make: Callable[[SimulatedWorld, str], T], side: str) -> tuple[T, FakeCredential]:
