@@ -274,15 +274,17 @@ def _is_write_over_local(state: KeyState, remote: ObservedVersion) -> bool:
 def _has_replaced(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:
     """Return True if a copy of a version that is gone here has replaced the version there that is a copy here now.
 
-    The ledger announced that write. So the peer's version was there until ours arrived, and its copy could only arrive
-    here because ours was gone. Where lifecycle rules expire objects, a user need not have deleted it.
+    The ledger announced that write, or the one that undoes it, which may have failed. So the peer's version was there
+    until ours arrived, and its copy could only arrive here because ours was gone. Where lifecycle rules expire objects,
+    a user need not have deleted it.
     """
     pending = state.entry.pending
+    if pending is None:
+        return False
     return (
-        pending is not None
-        and local.is_replica
+        local.is_replica
         and remote.is_replica
-        and (remote.version, local.version) == (pending.version, pending.replaced)
+        and {remote.version, local.version} == {pending.version, pending.replaced}
         and state.deletions_travel
         and not state.expires
     )

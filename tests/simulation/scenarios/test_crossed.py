@@ -100,3 +100,24 @@ def test_version_that_was_deleted_before_its_arrival_was_known_does_not_reappear
         *("settle", "finders", "expect a nothing", "expect right"),
     )
     assert stage.users.judge(strict=False) == []
+
+
+@pytest.mark.parametrize("fails", ["cn f2~2 killed", "cn f2~2 fails Unavailable"], ids=["killed", "no answer"])
+def test_write_that_undoes_a_replacement_is_made_again_if_it_fails(given: tuple[str, ...], fails: str) -> None:
+    """Its announcement takes the place of that of the write which it undoes, and says the same."""
+    waits = ((15, "g1~"), (30, "g1~2"), (60, "g1~3"))
+    again = ("cn take f2~2", "cn f2~2.2 ends") if "killed" in fails else ("cn take f2~3", "cn f2~3 ends")
+    stage = perform(
+        *given,
+        "given grace 0",
+        *LOSER,
+        *FOUND,
+        *("cn f1~2 until before remote.put", "wait 5", "cn delete a", "wait 5", "cn f1~2 until after remote.put"),
+        *("cn f1~2 killed", "global e1 ends", *handled("e3"), "cn finder f2", "cn f2 ends", "cn take f2~"),
+        *("cn f2~ ends", "wait 15", "cn take f2~2", "cn f2~2 until before remote.put", fails),
+        *(("cn f2~2 ends",) if "killed" not in fails else ()),
+        *("global finder g1", "global g1 ends"),
+        *(line for seconds, g in waits for line in (f"global take {g}", f"global {g} ends", f"wait {seconds}")),
+        *("global take g1~4", "global g1~4 ends", *again, "wait 120", "settle", "finders", "expect right"),
+    )
+    assert stage.users.judge(strict=False) == []

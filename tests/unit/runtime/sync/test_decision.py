@@ -199,6 +199,8 @@ ROWS = [
     Row("crossed replicas: the peer's holder of the newer writes it", D.NOTHING, THEIRS_HERE, LATER_THERE),
     Row("ours, gone here, has replaced what is a copy here now", D.PUSH, THEIRS_HERE, OLD_THERE, ANNOUNCED, attempt=1),
     Row("the same, at once", D.WAIT, THEIRS_HERE, OLD_THERE, ANNOUNCED, attempt=0),
+    Row("the same, and to undo it is announced", D.PUSH, THEIRS_HERE, OLD_THERE,
+    replace(NEVER, pending=AnnouncedWrite(THEIRS.version, OLD.version)), attempt=1),
     Row("the same as the later version", D.PUSH, THEIRS_HERE, LATER_THERE,
     replace(NEVER, pending=AnnouncedWrite(LATER.version, THEIRS.version))),
     Row("the same, and the copy here is known", D.PUSH, THEIRS_HERE, LATER_THERE,
