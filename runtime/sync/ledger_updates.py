@@ -18,8 +18,9 @@ def record_synced(
     entry: LedgerEntry, synced: SyncedVersion, request: SyncRequest, now: int, *, here: ObjectHead | None = None
 ) -> LedgerEntry:
     """Record that both sides hold this version; `here` is the local copy, if it was read."""
-    former = next((v for v in (entry.synced, entry.previous) if v is not None and v.version == synced.version), None)
-    known = former is not None and former is entry.synced
+    current = entry.synced or entry.expired
+    former = next((v for v in (current, entry.previous) if v is not None and v.version == synced.version), None)
+    known = former is not None and former is current
     pending = entry.pending  # a worker may still be at a write over what both sides hold by now
     first, last, until = (entry.first_event, entry.last_event, entry.interval_end) if known else ("", "", "")
     if not known and former is not None and entry.first_event:

@@ -327,7 +327,7 @@ def test_pending_write_is_kept_while_both_sides_hold_what_it_replaces() -> None:
     assert ledger_updates.record_user_deletion(pending, request(THREE), NOW).pending == pending.pending
 
 
-@pytest.mark.parametrize("former", ["synced", "previous"])
+@pytest.mark.parametrize("former", ["synced", "expired", "previous"])
 @pytest.mark.parametrize(
     ("etag", "modified", "twice"), [("old", 10, False), ("old", 9, True), ("old", 11, True), ("other", 10, True)]
 )
@@ -335,7 +335,11 @@ def test_version_arrived_twice_if_its_copies_differ_in_time_or_etag(
     former: str, etag: str, modified: int, twice: bool
 ) -> None:
     """A copy whose upload began earlier can arrive later."""
-    before = AGREED if former == "synced" else replace(AGREED, synced=NEW, previous=OLD)
+    before = {
+        "synced": AGREED,
+        "expired": replace(AGREED, synced=None, expired=OLD),
+        "previous": replace(AGREED, synced=NEW, previous=OLD),
+    }[former]
     shown = replace(OLD, local=CopyState(etag, modified))
     here = ObjectHead(etag, 3, modified)
     assert ledger_updates.record_synced(before, shown, request(THREE), NOW, here=here).arrived_twice == twice
@@ -344,3 +348,12 @@ def test_version_arrived_twice_if_its_copies_differ_in_time_or_etag(
 def test_time_that_the_ledger_does_not_know_is_no_second_copy() -> None:
     unknown = replace(AGREED, synced=replace(OLD, local=CopyState("old")))
     assert not ledger_updates.record_synced(unknown, OLD, request(THREE), NOW, here=ObjectHead("old", 3, 9)).second_copy
+
+
+def test_version_that_expired_and_arrives_again_after_a_deletion_was_deleted() -> None:
+    """A user who deletes what has expired means that version, and its second copy is none that a user restored."""
+    expired = replace(AGREED, synced=None, expired=OLD, first_modified=10, last_deletion=THREE)
+    shown, here = replace(OLD, local=CopyState("old", 30)), ObjectHead("old", 3, 30)
+    after = ledger_updates.record_synced(expired, shown, request(normalise("4"), etag="old"), NOW, here=here)
+    assert (after.synced, after.expired, after.first_modified) == (shown, None, 10)
+    assert after.rewritten_after_deletion
