@@ -81,6 +81,7 @@ class KeyModel:
         "unrecognised",
         "unrecorded_copies",
         "unrecorded_originals",
+        "unrecorded_writes",
         "written_twice",
     )
 
@@ -114,6 +115,8 @@ class KeyModel:
         """Seeded contents that a user replaced or deleted before the side's ledger recorded them."""
         self.overruled: dict[str, Excuse] = {}
         """Contents over which a worker wrote a version that they had replaced, with the exception that applies."""
+        self.unrecorded_writes: set[str] = set()
+        """Contents whose copy a user replaced or deleted before the ledger of the side that wrote it recorded it."""
         self.unrecognised: set[str] = set()
         self.unrecorded_originals: set[str] = set()
         """Contents that a user replaced or deleted on their own side before its ledger recorded a copy."""
@@ -306,7 +309,8 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
     if stale and stale <= model.unrecognised:
         return Excuse.UNRECOGNISED
     if stale and all(
-        (content in model.unrecorded_copies or _proof_lost(model, content)) and _no_later(model, content, tips)
+        (content in model.unrecorded_copies | model.unrecorded_writes or _proof_lost(model, content))
+        and _no_later(model, content, tips)
         for content in stale
     ):
         return Excuse.NO_LATER
@@ -373,7 +377,7 @@ def _no_later(model: KeyModel, content: str, tips: list[Act]) -> bool:
 
 def _loses(model: KeyModel, act: Act, tip: Act) -> bool:
     """Return True if `tip`, which replaced `act`, would lose a conflict against it."""
-    return tip.time <= act.time or (bool(model.ledger_lost) and model.rule(act, tip))
+    return tip.time <= act.time or model.rule(act, tip)
 
 
 def _judge_one(

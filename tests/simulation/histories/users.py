@@ -10,7 +10,7 @@ from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.sequencer import normalise
 from dualsync.runtime.sync.conflict_copy import is_conflict_name
 from tests.simulation.histories.findings import Failure, Finding
-from tests.simulation.histories.model import BESIDE, KeyModel, Rule, judge, judge_kept, newest
+from tests.simulation.histories.model import BESIDE, PEER, KeyModel, Rule, judge, judge_kept, newest
 from tests.simulation.histories.plan import Modes, Op
 from tests.simulation.histories.world import DEDICATED, ROLES, USERS, SimulatedWorld
 from tests.simulation.oracle import KeyHistory
@@ -199,6 +199,9 @@ class Users:
         if stamp is not None and gone:
             model.deleted_copies.add((side, content_of(before), before.seen.modified))
         entry = self.world.tables[side].entries.get(model.key)
+        writer = self.world.tables[PEER[side]].entries.get(model.key)
+        if stamp is not None and (writer is None or writer.synced is None or writer.synced.version != stamp.version):
+            model.unrecorded_writes.add(content_of(before))
         if removed and before.version_id not in ("", "null"):
             model.removed_by_id.add(content_of(before))
         synced = entry.synced if entry is not None else None
