@@ -113,7 +113,7 @@ async def acknowledge_stale(context: SyncContext, request: SyncRequest, entry: L
         return None
     deletion = request.cause is Cause.REMOVED
     # A forged event may have raised the order. Then the time is new, and an older write under way must not be recorded.
-    new = entry.last_deletion < request.sequencer or (head is None and entry.deleted_at <= int(request.event_time))
+    new = entry.last_deletion < request.sequencer or (head is None and entry.deleted_at < int(request.event_time))
     if deletion and new and context.settings.events is not Events.CREATE:
         updated = record_user_deletion(entry, request, context.now(), present=head is not None, here=head)
         if updated.rewritten_after_deletion:

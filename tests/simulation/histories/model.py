@@ -332,7 +332,7 @@ def _excuse(model: KeyModel, tips: list[Act], shown: dict[str, tuple[str, bytes]
     believed = model.forged_order
     if model.forged:
         believed = set(model.contents) if model.ledger_lost else believed | model.event_late
-    if stale and stale <= believed & model.written_twice:
+    if stale and stale <= believed & (model.written_twice | model.unrecorded_originals):
         return Excuse.FORGED
     if stale and stale <= model.forged_arrival:
         return Excuse.FORGED_ARRIVAL

@@ -277,7 +277,7 @@ def test_forged_sequencer_does_not_let_a_write_be_recorded_that_is_older_than_a_
     world.work(world.delete("k"))
     send(world, record("ObjectRemoved:Delete", HIGH))
     before = world.entry()
-    world.time.now += 5
+    world.time.now += 6  # an event's time is at most 5 s later than its message's
     world.here.put("k", b"def", USER)
     world.here.delete("k", USER)
     deletion = world.events[-1]
