@@ -272,6 +272,8 @@ class Mutant:
     finder_context: ChangeContext = same
     make: Callable[[SyncContext], Processor] = handler_of
     patches: Sequence[tuple[object, str, object]] = field(default_factory=tuple)
+    shown_by: Sequence[int] = field(default_factory=tuple)
+    """Seeds that show it, where few do; they are tried first."""
 
     def run(self, history: History) -> Outcomes:
         """Run a history with this fault in the machines of both sides."""
@@ -328,7 +330,7 @@ MUTANTS = (
     Mutant("start a shared upload and do not watch it", patches=[(handler, "watch_upload", unwatched_upload)]),
     Mutant("apply deletions unchecked", patches=[(fast_path, "propagate_deletion", unchecked_deletion)]),
     Mutant("copy replicas back", patches=[(decide_module, "decide", always_copy)]),
-    Mutant("trust events about replicas", patches=[(SyncContext, "wait_for_echo", no_wait)]),
+    Mutant("trust events about replicas", patches=[(SyncContext, "wait_for_echo", no_wait)], shown_by=[11073]),
     Mutant("acknowledge stale events unchecked", patches=[(fast_path, "acknowledge_stale", unchecked_stale_event)]),
     Mutant("run the finder without the ledger", finder_context=swap(ledger=WithoutEntries)),
     Mutant("compare no content", patches=[(full_sync, "holds_same_content", content_differs)]),

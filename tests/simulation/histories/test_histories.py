@@ -42,7 +42,7 @@ def test_naive_worker_fails_in_some_percent_of_histories() -> None:
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda m: m.name)
 def test_deliberate_fault_is_caught(mutant: Mutant) -> None:
-    for seed in range(3000):
+    for seed in (*mutant.shown_by, *range(3000)):
         history = draw(seed)
         result = mutant.run(history)
         if result.wrong or result.healed:
