@@ -16,7 +16,7 @@ from dualsync.runtime.model.arrival import is_in_parts
 from dualsync.runtime.model.carried_attributes import select_carried
 from dualsync.runtime.model.conflict_order import is_newer, wins
 from dualsync.runtime.model.identify import matches_copy
-from dualsync.runtime.model.ledger_entry import LedgerEntry
+from dualsync.runtime.model.ledger_entry import AnnouncedWrite, LedgerEntry
 from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.settings import ConflictPolicy, FirstContact, SideName
@@ -259,16 +259,13 @@ def _is_write_over_local(state: KeyState, remote: ObservedVersion) -> bool:
 
     Either the ledger recorded that write, or the version had arrived here before ours.
     """
-    entry, previous, write = state.entry, state.entry.previous, state.entry.overwrite
-    if previous is None or previous.version != remote.version or not matches_copy(remote.head, previous.remote):
+    entry, previous, synced = state.entry, state.entry.previous, state.entry.synced
+    if previous is None or synced is None:
         return False
-    recorded = (
-        write is not None
-        and entry.synced is not None
-        and not state.expires
-        and ((write.version, write.replaced) == (remote.version, entry.synced.version))
-    )
-    return recorded or entry.arrived_twice
+    if previous.version != remote.version or not matches_copy(remote.head, previous.remote):
+        return False
+    recorded = entry.overwrite == AnnouncedWrite(remote.version, synced.version)
+    return (recorded and not state.expires) or entry.arrived_twice
 
 
 def _has_replaced(state: KeyState, local: ObservedVersion, remote: ObservedVersion) -> bool:
@@ -279,10 +276,9 @@ def _has_replaced(state: KeyState, local: ObservedVersion, remote: ObservedVersi
     a user need not have deleted it.
     """
     pending = state.entry.pending
-    if pending is None:
-        return False
     return (
-        local.is_replica
+        pending is not None
+        and local.is_replica
         and remote.is_replica
         and {remote.version, local.version} == {pending.version, pending.replaced}
         and state.deletions_travel

@@ -40,8 +40,8 @@ class Excuse(StrEnum):
     FORGED_EXPIRY = "expired, and a forged event of its deletion"
     """Only the event names what removed it: a lifecycle rule, or a user whose deletion is carried to the peer."""
     FORGED_ARRIVAL = "deleted soon after its arrival, and a forged event of that"
-    """S3 dates an upload by its start. Where a lifecycle rule may have removed what arrived after the deletion, only
-    events tell their order."""
+    """S3 shows whole seconds, and of an upload in parts its start. Where a lifecycle rule may have removed what arrived
+    after the deletion, only events tell their order."""
     FORGED = "written again after a forged event"
     """A forged event of a user's copy of a replica onto itself makes a worker write the same content again. Or it
     raised the key's highest sequencer, so no event proves that a copy was written again after its deletion."""

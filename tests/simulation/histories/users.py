@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
+from dualsync.runtime.model.arrival import is_in_parts
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.model.sequencer import normalise
@@ -207,7 +208,7 @@ class Users:
         synced = entry.synced if entry is not None else None
         if entry is not None and self._is_raised(side, entry):
             model.forged_order.add(content_of(before))
-        soon = "-" in before.seen.etag or int(self.world.stores[side].now()) <= before.seen.modified
+        soon = is_in_parts(before.seen.etag) or int(self.world.stores[side].now()) <= before.seen.modified
         if model.forged and model.expires and soon:
             model.forged_arrival.add(content_of(before))
         if synced is None and (model.key, content_of(before)) in self.seeded:
@@ -240,17 +241,20 @@ class Users:
 
     def record_lost_events(self, side: str, events: Iterable[Event]) -> None:
         """Record that these events are not delivered."""
-        for event in events:
-            key, content = self.event_subjects[side, event.sequencer]
-            if key:
-                self.model(key).event_lost.add(content)
+        for model, content in self._subjects(side, events):
+            model.event_lost.add(content)
 
     def record_late_events(self, side: str, events: Iterable[Event]) -> None:
         """Record that these events are delivered minutes later."""
+        for model, content in self._subjects(side, events):
+            model.event_late.add(content)
+
+    def _subjects(self, side: str, events: Iterable[Event]) -> Iterator[tuple[KeyModel, str]]:
+        """Yield the model of the key that each event names, and the content that the event is about."""
         for event in events:
             key, content = self.event_subjects[side, event.sequencer]
             if key:
-                self.model(key).event_late.add(content)
+                yield self.model(key), content
 
     def record_event(self, side: str, event: Event) -> None:
         """Record the version that an event of the change just made is about."""

@@ -14,6 +14,12 @@ from tests.simulation.scenarios.script import perform
 LOSER = ("global put a w1", "global deliver e1", "global take e1", "global e1 until before remote.put", "wait 1")
 WINNER = ("cn put a w2", "wait 1", "cn deliver e1", "cn take e1", "cn e1 ends", "wait 15", "cn take e1~")
 FOUND = ("cn put a w2", "wait 1", "cn finder f1", "cn f1 ends", "cn take f1~", "cn f1~ ends", "wait 15", "cn take f1~2")
+PEER_WAITS = (
+    *("global finder g1", "global g1 ends", "global take g1~", "global g1~ ends", "wait 15"),
+    *("global take g1~2", "global g1~2 ends", "wait 30", "global take g1~3", "global g1~3 ends", "wait 60"),
+    *("global take g1~4", "global g1~4 ends"),
+)
+"""A finder run at the peer, and all the checks that a conflict waits for there but the last one."""
 
 
 def handled(event: str) -> tuple[str, ...]:
@@ -87,16 +93,14 @@ def test_copy_that_is_written_again_does_not_undo_the_deletion_of_what_a_user_wr
 
 def test_version_that_was_deleted_before_its_arrival_was_known_does_not_reappear(given: tuple[str, ...]) -> None:
     """Its event is read before its copy is recorded, and the deletion's event long after the loser has arrived here."""
-    waits = ((15, "g1~"), (30, "g1~2"), (60, "g1~3"))
     stage = perform(
         *given,
         "given grace 0",
         *LOSER,
         *FOUND,
         *("cn f1~2 until before remote.put", "wait 5", "cn delete a", *handled("e1"), "wait 5"),
-        *("cn f1~2 ends", "wait 5", "global e1 ends", *handled("e3"), "global finder g1", "global g1 ends"),
-        *(line for seconds, g in waits for line in (f"global take {g}", f"global {g} ends", f"wait {seconds}")),
-        *("global take g1~4", "global g1~4 ends", *handled("e2"), "wait 120", "global take g1~5", "global g1~5 ends"),
+        *("cn f1~2 ends", "wait 5", "global e1 ends", *handled("e3"), *PEER_WAITS, *handled("e2")),
+        *("wait 120", "global take g1~5", "global g1~5 ends"),
         *("settle", "finders", "expect a nothing", "expect right"),
     )
     assert stage.users.judge(strict=False) == []
@@ -105,7 +109,6 @@ def test_version_that_was_deleted_before_its_arrival_was_known_does_not_reappear
 @pytest.mark.parametrize("fails", ["cn f2~2 killed", "cn f2~2 fails Unavailable"], ids=["killed", "no answer"])
 def test_write_that_undoes_a_replacement_is_made_again_if_it_fails(given: tuple[str, ...], fails: str) -> None:
     """Its announcement takes the place of that of the write which it undoes, and says the same."""
-    waits = ((15, "g1~"), (30, "g1~2"), (60, "g1~3"))
     again = ("cn take f2~2", "cn f2~2.2 ends") if "killed" in fails else ("cn take f2~3", "cn f2~3 ends")
     stage = perform(
         *given,
@@ -116,8 +119,6 @@ def test_write_that_undoes_a_replacement_is_made_again_if_it_fails(given: tuple[
         *("cn f1~2 killed", "global e1 ends", *handled("e3"), "cn finder f2", "cn f2 ends", "cn take f2~"),
         *("cn f2~ ends", "wait 15", "cn take f2~2", "cn f2~2 until before remote.put", fails),
         *(("cn f2~2 ends",) if "killed" not in fails else ()),
-        *("global finder g1", "global g1 ends"),
-        *(line for seconds, g in waits for line in (f"global take {g}", f"global {g} ends", f"wait {seconds}")),
-        *("global take g1~4", "global g1~4 ends", *again, "wait 120", "settle", "finders", "expect right"),
+        *(*PEER_WAITS, *again, "wait 120", "settle", "finders", "expect right"),
     )
     assert stage.users.judge(strict=False) == []
