@@ -10,6 +10,7 @@ from dataclasses import replace
 from dualsync.runtime.errors import PreconditionFailedError
 from dualsync.runtime.log import ECHO_LINE, Outcome
 from dualsync.runtime.messages.sync_request import Actor, Cause, SyncRequest
+from dualsync.runtime.model.arrival import is_in_parts
 from dualsync.runtime.model.identify import is_unchanged, is_valid_stamp, matches_copy
 from dualsync.runtime.model.ledger_entry import CopyState, LedgerEntry, SyncedVersion
 from dualsync.runtime.model.objects import ObjectHead
@@ -171,11 +172,15 @@ async def _remote_copy(
 
 
 async def _former_head(context: SyncContext, request: SyncRequest) -> ObjectHead | None:
-    """Return the echo's version, if the bucket keeps versions and still has it.
+    """Return the echo's version, if the bucket keeps versions and still has it, and showed it when it was written.
 
-    On a bucket with suspended versioning the id is `null`, and names whatever was written last: the ETag tells.
+    On a bucket with suspended versioning the id is `null`, and names whatever was written last: the ETag tells. An
+    upload in parts is no proof: it may have been completed below what was written or deleted after its start
+    ("Concurrent multipart upload operations", Amazon S3 User Guide).
     """
-    head = await context.local.head(request.key, request.version_id) if request.version_id else None
+    if not request.version_id or is_in_parts(request.etag):
+        return None
+    head = await context.local.head(request.key, request.version_id)
     return head if head is not None and head.etag == request.etag and _is_stamped(context, request, head) else None
 
 

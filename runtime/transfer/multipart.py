@@ -17,7 +17,7 @@ from dualsync.runtime.errors import (
     UploadGoneError,
 )
 from dualsync.runtime.model.checksums import COMPUTABLE, composite_parts, kind
-from dualsync.runtime.model.objects import Attributes, Part, Precondition, PutResult
+from dualsync.runtime.model.objects import Attributes, ObjectHead, Part, Precondition, PutResult
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.model.records import UPLOAD
 from dualsync.runtime.model.streamed_body import StreamedBody
@@ -167,13 +167,23 @@ class MultipartCopier:
         written = await target.complete_upload(
             upload.target_key, upload.upload_id, parts, condition, attributes.checksum, upload.checksum
         )
-        if not compare_etags or not written.md5_etag or written.etag == upload.etag:
-            return written
-        if not await self._has_same_parts(upload):
-            return written
-        with contextlib.suppress(DualSyncError):
-            await target.delete(upload.target_key, Precondition(written.etag))
-        raise ChecksumMismatchError(f"{upload.target_key!r}: the ETag of the same parts is not the source's")
+        if compare_etags and written.md5_etag and written.etag != upload.etag and await self._has_same_parts(upload):
+            with contextlib.suppress(DualSyncError):
+                await target.delete(upload.target_key, Precondition(written.etag))
+            raise ChecksumMismatchError(f"{upload.target_key!r}: the ETag of the same parts is not the source's")
+        await self._check_visible(upload, written)
+        return written
+
+    async def _check_visible(self, upload: UploadRecord, written: PutResult) -> None:
+        """Raise `UploadGoneError` unless the target shows what was completed.
+
+        A completion succeeds even if a request that was received after the start of the upload takes precedence, such
+        as a deletion; the object is then never shown ("Concurrent multipart upload operations", Amazon S3 User Guide).
+        Only an upload that is started later can replace what that request left.
+        """
+        shown = await self.route.target.head(upload.target_key)
+        if shown is None or not _is_same_object(shown, written):
+            raise UploadGoneError(f"{upload.target_key!r} shows what was written or deleted after its upload started")
 
     async def _has_same_parts(self, upload: UploadRecord) -> bool:
         """Return whether the source's parts are as long as the upload's, so that both ETags are comparable."""
@@ -286,6 +296,12 @@ class MultipartCopier:
         with contextlib.suppress(DualSyncError):
             await self.route.target.abort_upload(upload.target_key, upload.upload_id)
             await self.ledger.release(upload_record_codec.encode(upload))
+
+
+def _is_same_object(shown: ObjectHead, written: PutResult) -> bool:
+    """Compare ETags, and version ids where the store names both."""
+    ids = {shown.version_id, written.version_id}
+    return shown.etag == written.etag and (len(ids) == 1 or "" in ids)
 
 
 def _plan_after(ended: UploadRecord, plan: UploadRecord) -> UploadRecord:

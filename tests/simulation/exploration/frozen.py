@@ -65,14 +65,20 @@ class Versions:
     def __init__(self) -> None:
         self._known: dict[Hashable, Version] = {}
 
-    def one(self, version: Version) -> Version:
-        """Return the first version that is equal to this one."""
-        key = (version.version_id, version.seen, version.body, version.marker, tuple(version.parts))
+    def one(self, version: Version, *, ordered: bool = False) -> Version:
+        """Return the first version that is equal to this one, with `ordered` also in the position of its request."""
+        received = version.received if ordered else -1
+        key = (version.version_id, version.seen, version.body, version.marker, tuple(version.parts), received)
         return self._known.setdefault(key, version)
 
     def freeze_store(self, store: Store) -> Hashable:
         """Return a bucket as a value."""
-        keys = tuple((key, tuple(map(self.one, store.keys[key]))) for key in sorted(store.keys))
+        ordered = store.precedes_by_start
+        keys = tuple(
+            (key, tuple(self.one(version, ordered=ordered) for version in store.keys[key]))
+            for key in sorted(store.keys)
+        )
+        deleted = tuple(sorted(store.deleted.items())) if ordered else ()
         uploads = tuple(
             (
                 upload_id,
@@ -85,23 +91,26 @@ class Versions:
                 upload.spent,
                 upload.checksum,
                 tuple(sorted(upload.checksums.items())),
+                upload.received,
             )
             for upload_id, upload in sorted(store.uploads.items())
         )
-        return (store._count, keys, uploads)
+        return (store._count, keys, uploads, deleted)
 
 
 def thaw_store(store: Store, frozen: Any) -> None:
     """Restore a bucket."""
-    store._count, keys, uploads = frozen
+    store._count, keys, uploads, deleted = frozen
+    store.deleted = dict(deleted)
     store.keys = {key: list(versions) for key, versions in keys}
     store.uploads = {}
-    for upload_id, key, attributes, stamp, initiated, initiator, parts, spent, checksum, checksums in uploads:
+    for upload_id, key, attributes, stamp, initiated, initiator, parts, spent, checksum, checksums, received in uploads:
         upload = store.uploads[upload_id] = Upload(key, attributes, stamp, initiated, initiator)
         upload.parts = dict(parts)
         upload.spent = spent
         upload.checksum = checksum
         upload.checksums = dict(checksums)
+        upload.received = received
 
 
 def freeze_table(table: Table) -> tuple[Hashable, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.simulation.exploration.acts import TIMES, UPLOADS, acts, sensible, sequences
 from tests.simulation.exploration.explorer import Exploration, Explorer, initial, synced
@@ -14,6 +14,7 @@ from tests.simulation.histories.plan import SIDES, Modes
 EMPTY = "empty"
 """The start without any object at the key."""
 VERSIONS = ("Enabled", "Enabled")
+BY_START = Modes(parts=True, uploads_by_start=True)
 SYNCED = (*SIDES,)
 """The starts with an object on both sides, by the side where a user wrote it."""
 
@@ -99,6 +100,15 @@ ROWS = (
         Limits(1, QUICK_FAULTS),
         times=("own second",),
     ),
+    Row("two acts, uploads by their start", 2, BY_START, starts=(EMPTY, *SYNCED)),
+    Row(
+        "two acts, uploads by their start, versions kept",
+        2,
+        replace(BY_START, versioning=VERSIONS),
+        starts=(EMPTY, *SYNCED),
+        times=("own second",),
+    ),
+    Row("two acts, uploads by their start, one fault", 2, BY_START, Limits(1, QUICK_FAULTS), times=("own second",)),
     Row("three acts on two keys, with a copy", 3, copies=True, times=("own second",)),
     Row("three acts", 3),
     Row("three acts, versions kept", 3, Modes(versioning=VERSIONS)),

@@ -97,6 +97,8 @@ class Modes:
     """True if objects are copied in parts of a few bytes."""
     giants: bool = False
     """True if objects exceed `giantThreshold`, so that all workers share the copy of one: each part is a message."""
+    uploads_by_start: bool = False
+    """True if an upload in parts gives way to what was written or deleted after its start, as with S3 itself."""
     md5_etags: bool = False
     """True if ETags are known to be MD5 digests, and objects in parts are compared with them."""
     policy: str = "newest"
@@ -154,6 +156,7 @@ class Modes:
             "kms": any(self.kms),
             "parts": self.parts,
             "giants": self.giants,
+            "uploads by their start": self.uploads_by_start,
             "MD5 ETags": self.md5_etags,
             "several workers": self.workers > 1,
             "a preferred side": self.policy != "newest",
@@ -228,6 +231,7 @@ def draw(seed: int, length: int = 30) -> History:
     )
     modes = replace(modes, giants=modes.parts and Random(seed ^ 0x61A47).random() < 0.5)
     modes = replace(modes, md5_etags=modes.parts and Random(seed ^ 0x46).random() < 0.4)
+    modes = replace(modes, uploads_by_start=Random(seed ^ 0x57A27).random() < 0.5)
     uploads = r.random() < 0.3
     repeats = r.random() < 0.12
     touches = r.random() < 0.12

@@ -162,6 +162,7 @@ def given(modes: Modes) -> list[str]:
     for name in (
         "parts",
         "giants",
+        "uploads_by_start",
         "md5_etags",
         "keep_loser",
         "silent_undelete",

@@ -278,6 +278,8 @@ class Users:
                 return
             model = self.model(relative)
             history = self.history(relative)
+            if before is now:
+                return  # the key shows the same: only a version below changed, or a later request takes precedence
             if principal in WORKERS:
                 if now is not None:
                     self.writes += 1
@@ -290,8 +292,6 @@ class Users:
                     model.worker_deleted(side)
                     self.oracle[relative] = history.worker_deleted(side)
                 return
-            if before is now:
-                return  # a noncurrent version or marker was removed: the key shows the same
             if before is not None:
                 self._note_unrecorded(side, key, model, before)
             if principal == "s3.amazonaws.com" and not propagate:

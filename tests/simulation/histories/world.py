@@ -118,6 +118,7 @@ class SimulatedWorld:
             store.absent_delete_is_404 = not modes.absent_204
             store.spent_by_412 = not modes.absent_204
             store.md5_etags = modes.md5_etags
+            store.precedes_by_start = modes.uploads_by_start
 
     @property
     def carriers(self) -> list[str]:

@@ -37,13 +37,15 @@ class Versioning(StrEnum):
 class Version:
     """One version or delete marker of a key."""
 
-    __slots__ = ("body", "marker", "parts", "seen", "version_id")
+    __slots__ = ("body", "marker", "parts", "received", "seen", "version_id")
 
-    def __init__(self, version_id: str, head: ObjectHead, body: bytes, marker: bool) -> None:
+    def __init__(self, version_id: str, head: ObjectHead, body: bytes, marker: bool, received: int = 0) -> None:
         self.version_id = version_id
         self.seen = head
         self.body = body
         self.marker = marker
+        self.received = received
+        """Position of its request among those of the bucket, of an upload in parts that of its start."""
         self.parts: Sequence[tuple[int, str]] = ((len(body), ""),)
         """Length and checksum of each part."""
 
@@ -57,7 +59,18 @@ class Version:
 class Upload:
     """A multipart upload under way."""
 
-    __slots__ = ("attributes", "checksum", "checksums", "initiated", "initiator", "key", "parts", "spent", "stamp")
+    __slots__ = (
+        "attributes",
+        "checksum",
+        "checksums",
+        "initiated",
+        "initiator",
+        "key",
+        "parts",
+        "received",
+        "spent",
+        "stamp",
+    )
 
     def __init__(self, key: str, attributes: Attributes, stamp: Stamp | None, initiated: int, initiator: str) -> None:
         self.key = key
@@ -65,6 +78,8 @@ class Upload:
         self.stamp = stamp
         self.initiated = initiated
         self.initiator = initiator
+        self.received = 0
+        """Position of its start among the requests of the bucket."""
         self.parts: dict[int, tuple[str, bytes]] = {}
         self.spent = False
         self.checksum = ""
@@ -101,6 +116,11 @@ class Store:
         self.uploads: dict[str, Upload] = {}
         self.absent_delete_is_404 = True
         self.spent_by_412 = True
+        self.precedes_by_start = False
+        """True if a completed upload in parts gives way to what was written or deleted after its start, so that it may
+        never be shown ("Concurrent multipart upload operations", Amazon S3 User Guide)."""
+        self.deleted: dict[str, int] = {}
+        """Position of each key's last deletion that left no marker, while uploads of the key are under way."""
         self.marker_removal_raises_event = True
         self.md5_etags = False
         """True if ETags are known to be made of MD5 digests, as with S3 itself; never with SSE-KMS."""
@@ -212,6 +232,7 @@ class Store:
         upload_id = f"upload-{self._count}"
         self.uploads[upload_id] = Upload(key, attributes or Attributes(), stamp, self.now(), principal)
         self.uploads[upload_id].checksum = checksum
+        self.uploads[upload_id].received = self._count
         return upload_id
 
     def put_part(self, upload_id: str, number: int, body: bytes) -> Part:
@@ -224,7 +245,10 @@ class Store:
         return Part(number, etag, len(body), upload.checksums[number])
 
     def complete_upload(self, upload_id: str, principal: str) -> PutResult:
-        """Complete an upload of all parts; LastModified is the initiation ("HeadObject", API Reference)."""
+        """Complete an upload of all parts; LastModified is the initiation ("HeadObject", API Reference).
+
+        The answer is the same if a later request takes precedence.
+        """
         upload = self.uploads.pop(upload_id)
         parts = [upload.parts[n] for n in sorted(upload.parts)]
         body = b"".join(b for _, b in parts)
@@ -240,6 +264,7 @@ class Store:
             etag,
             upload.initiated,
             [(len(upload.parts[n][1]), upload.checksums[n]) for n in sorted(upload.parts)],
+            upload.received if self.precedes_by_start else None,
         )
 
     def checksum(self, upload: Upload) -> str:
@@ -258,11 +283,13 @@ class Store:
         versions = self.keys.get(key)
         before = self.current(key)
         if self.versioning is Versioning.NEVER:
+            if any(upload.key == key for upload in self.uploads.values()):
+                self.deleted[key] = self._count
             if versions:
                 del self.keys[key]
                 self._changed(key, before, None, principal, names[False], "")
             return
-        marker = Version(self._version_id(), ObjectHead("", 0, self.now()), b"", True)
+        marker = Version(self._version_id(), ObjectHead("", 0, self.now()), b"", True, self._count)
         self._add(key, marker)
         self._changed(key, before, None, principal, names[True], marker.version_id)
 
@@ -299,16 +326,18 @@ class Store:
         etag: str,
         modified: int,
         parts: Sequence[tuple[int, str]] = (),
+        received: int | None = None,
     ) -> PutResult:
         before = self.current(key)
         version_id = self._version_id()
         shown = version_id if self.versioning is not Versioning.NEVER else ""
         md5 = self.md5_etags and not self.kms
         head = ObjectHead(etag, len(body), modified, stamp, attributes, shown, opaque=self.kms, md5_etag=md5)
-        version = Version(version_id, head, body, False)
+        version = Version(version_id, head, body, False, self._count if received is None else received)
         version.parts = parts or version.parts
-        self._add(key, version)
-        self._changed(key, before, version, principal, event, shown)
+        if received is None or not self._add_late(key, version):
+            self._add(key, version)
+        self._changed(key, before, self.current(key), principal, event, shown, head)
         return PutResult(etag, shown, md5)
 
     def _add(self, key: str, version: Version) -> None:
@@ -320,13 +349,36 @@ class Store:
             versions[:] = [v for v in versions if v.version_id != "null"]
         versions.append(version)
 
+    def _add_late(self, key: str, version: Version) -> bool:
+        """Add the version of an upload below what was received after its start; return False if there is nothing."""
+        if self.deleted.get(key, -1) >= version.received:
+            return True
+        versions = self.keys.get(key, [])
+        later = [v for v in versions if v.received >= version.received]
+        if not later:
+            return False
+        earlier = versions[: -len(later)]
+        if version.version_id == "null":
+            if any(v.version_id == "null" for v in later):
+                return True
+            earlier = [v for v in earlier if v.version_id != "null"]
+        versions[:] = [*earlier, version, *later]
+        return True
+
     def _changed(
-        self, key: str, before: Version | None, now: Version | None, principal: str, event: str, version_id: str
+        self,
+        key: str,
+        before: Version | None,
+        now: Version | None,
+        principal: str,
+        event: str,
+        version_id: str,
+        written: ObjectHead | None = None,
     ) -> None:
         if self.watch:
             self.watch(key, before, now, principal)
         if event and self.emit:
-            seen = now.seen if now else _NO_OBJECT
+            seen = written or (now.seen if now else _NO_OBJECT)
             who = principal if principal == LIFECYCLE else f"AWS:{principal}"
             self.emit(
                 Event(

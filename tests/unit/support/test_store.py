@@ -48,6 +48,42 @@ def test_last_modified_is_in_whole_seconds_and_of_an_uploads_start() -> None:
     assert bench.events[0].time == START + 100.9, "the event has the completion's time"
 
 
+@pytest.mark.parametrize(
+    ("versioning", "kept"),
+    [
+        (Versioning.NEVER, []),
+        (Versioning.SUSPENDED, ["marker"]),
+        (Versioning.ENABLED, ["object", "object", "marker"]),
+    ],
+)
+def test_completed_upload_gives_way_to_what_was_received_after_its_start(
+    versioning: Versioning, kept: list[str]
+) -> None:
+    bench = Bench(versioning)
+    bench.store.precedes_by_start = True
+    upload = bench.store.create_upload("a")
+    bench.store.put("a", b"later", USER)
+    bench.store.delete("a", USER)
+    bench.store.put_part(upload, 1, b"x")
+    written = bench.store.complete_upload(upload, USER)
+    assert written.etag.endswith("-1"), "the answer is that of any completion"
+    assert bench.store.current("a") is None
+    assert ["marker" if v.marker else "object" for v in bench.store.keys.get("a", ())] == kept
+    assert (bench.events[-1].name, bench.events[-1].etag) == ("ObjectCreated:CompleteMultipartUpload", written.etag)
+
+
+def test_of_two_uploads_the_one_that_was_started_last_is_current() -> None:
+    bench = Bench(Versioning.ENABLED)
+    bench.store.precedes_by_start = True
+    first, second = bench.store.create_upload("a"), bench.store.create_upload("a")
+    for upload in (second, first):
+        bench.store.put_part(upload, 1, upload.encode())
+        bench.store.complete_upload(upload, USER)
+    current = bench.store.current("a")
+    assert current is not None
+    assert current.body == second.encode()
+
+
 def test_etag_is_the_md5_unless_encrypted_with_kms() -> None:
     plain, encrypted = Bench(), Bench(kms=True)
     assert plain.store.put("a", b"x", USER).etag == "9dd4e461268c8034f5c8564e155c67a6"

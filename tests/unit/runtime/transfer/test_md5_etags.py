@@ -105,6 +105,8 @@ async def test_object_too_large_for_one_request_goes_in_parts_with_its_crc32() -
             return answer(200, b"<R><UploadId>u</UploadId></R>", **confirmed)
         if request.method == "POST":
             return answer(200, b"<R><ETag>whole-2</ETag></R>")
+        if request.method == "HEAD":
+            return answer(200, ETag='"whole-2"', Last_Modified=MODIFIED)
         return answer(200, ETag='"part"')
 
     async with scripted(serve) as script:
@@ -134,6 +136,9 @@ def parts(read: bytes, sizes: tuple[int, int] = (PART, PART), **written: str) ->
 
     def serve(request: ReceivedRequest) -> bytes:
         query = dict(pair.partition("=")[::2] for pair in request.path.partition("?")[2].split("&"))
+        if request.method == "HEAD" and "partNumber" not in query:
+            whole = b"".join(arrived[number] for number in sorted(arrived))
+            return answer(200, ETag=f'"{composite(whole)}"', Last_Modified=MODIFIED)
         if request.method == "HEAD":
             number = int(query["partNumber"])
             head = f"HTTP/1.1 206 Some\r\nContent-Length: {sizes[number - 1]}\r\nETag: {etag}\r\n\r\n"
