@@ -169,16 +169,25 @@ class ChaosProxy:
         if upload:
             self._completed.add(upload)
         name = self._uploads.get(upload, "") if upload else request.headers.get(NAME, "")
-        if user:
-            second = await asyncio.to_thread(_modified, place, key)
-            record.user_wrote(side, name, self._digests[name], second, etag, known, upload=bool(upload))
+        shown = await asyncio.to_thread(_shown, place, key) if user or upload else None
+        if upload and (shown is None or shown[:2] != (etag, answer.headers.get("x-amz-version-id", ""))):
+            record.gave_way(side, name)
+        elif user:
+            assert shown is not None, "a user has just written it"
+            record.user_wrote(side, name, self._digests[name], shown[2], etag, known, upload=bool(upload))
         else:
             record.worker_wrote(side, name, etag)
 
 
-def _modified(place: Place, key: str) -> int:
-    """Return the object's LastModified in S3, in whole seconds."""
-    return int(place.s3.head_object(Bucket=place.bucket, Key=key)["LastModified"].timestamp())
+def _shown(place: Place, key: str) -> tuple[str, str, int] | None:
+    """Return the object's ETag, version id and LastModified in S3, in whole seconds; None for no object."""
+    try:
+        head = place.s3.head_object(Bucket=place.bucket, Key=key)
+    except place.s3.exceptions.ClientError as e:
+        if e.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
+            return None
+        raise
+    return head["ETag"].strip('"'), head.get("VersionId", ""), int(head["LastModified"].timestamp())
 
 
 def _known(place: Place, key: str) -> str:

@@ -77,6 +77,10 @@ class KeyRecord:
         self.etags[name] = etag
         self.lines.append(f"{side}: a user {'uploads' if upload else 'writes'} {name} (second {second}, {etag})")
 
+    def gave_way(self, side: str, name: str) -> None:
+        """Record that an upload was completed below a later change: the side's object stays."""
+        self.lines.append(f"{side}: the upload of {name} gives way to a later change")
+
     def user_deleted(self, side: str, second: int, known: str) -> None:
         """Record that a user deleted the side's object. Does nothing if there is none."""
         if self.shown[side] is None:

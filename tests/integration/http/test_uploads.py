@@ -179,6 +179,25 @@ def test_another_worker_continues_the_upload_of_a_killed_worker(perform: Perform
     assert (play.uploads(), play.upload_records()) == (0, 0)
 
 
+@pytest.mark.parametrize("versioning", [(), ("given versioning cn=Enabled global=Enabled",)], ids=["never", "enabled"])
+def test_an_edit_whose_upload_gave_way_to_a_deletion_is_written_again(
+    perform: Perform, versioning: tuple[str, ...]
+) -> None:
+    play = perform(*PARTS, *versioning)
+    play.http.perform("global put k before")
+    play.http.perform("settle")
+    play.http.perform("wait 100")
+    play.put(content(b"e"))
+    play.worker(put_part=2)
+    play.http.perform("wait 60")
+    play.http.perform("global delete k")
+    play.settle()
+    play.http.perform("finders")
+    assert play.arrived() == content(b"e")
+    assert play.counts["complete_upload"] == 2, "the first one gave way"
+    play.http.perform("expect right")
+
+
 def test_after_three_killed_workers_the_copy_is_complete_and_no_upload_is_left(perform: Perform) -> None:
     play = perform(*PARTS)
     for number in range(6):
