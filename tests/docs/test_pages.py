@@ -10,7 +10,7 @@ import pytest
 
 from dualsync.components.config.model import SIDE_FACTS
 from tests.docs.pages import ROOT
-from tools.docs import browser, generate, reference, site_hooks, site_pictures
+from tools.docs import browser, generate, project_file, reference, site_hooks, site_pictures
 
 
 @pytest.mark.parametrize("page", generate.pages(), ids=lambda page: page.name)
@@ -32,6 +32,11 @@ def test_every_generated_block_is_in_a_page_and_a_stale_one_is_found(tmp_path: P
 def test_the_sides_keys_are_all_described() -> None:
     text = reference.side_facts()
     assert all(f"| `{key}` | " in text for key in SIDE_FACTS)
+
+
+def test_the_project_file_separates_each_key_from_its_text() -> None:
+    listed = re.findall(r"^  #   (\w+) ", project_file.facts_comment(), re.MULTILINE)
+    assert listed == [key for key in SIDE_FACTS if key not in project_file.SHOWN_FACTS]
 
 
 def test_a_cell_keeps_its_line() -> None:

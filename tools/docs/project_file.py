@@ -43,7 +43,7 @@ def facts_comment() -> str:
             continue
         unset = option.declared.unset.replace("`", "") if option.declared.unset else "none"
         text = f"{option.declared.description.replace('`', '')} ({_named(option)}; default: {unset})"
-        first = f"  #   {key:<17}"
+        first = f"  #   {key:<16} "
         lines += textwrap.wrap(text, 119, initial_indent=first, subsequent_indent="  #   " + " " * 17)
     return "\n".join(lines)
 
