@@ -6,6 +6,7 @@ A claim is a page, a piece of its text with `{}` for each number, and the number
 from __future__ import annotations
 
 import ast
+import inspect
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,12 +15,13 @@ import pytest
 import yaml
 
 from dualsync.components import queue
-from dualsync.components.config import model
+from dualsync.components.config import images, model
 from dualsync.components.config.model import PairModel
 from dualsync.components.config.side_options import FleetOptions, Watch
 from dualsync.components.monitoring import alarms
 from dualsync.components.workers import fleet, userdata
 from dualsync.runtime.aws.s3 import metadata
+from dualsync.runtime.commands.smoke import smoke
 from dualsync.runtime.finder import checkpoint, deletion_guard, key_ranges
 from dualsync.runtime.model import records
 from dualsync.runtime.operations import problems
@@ -60,6 +62,11 @@ def written(file: str, argument: str) -> Any:
     return found
 
 
+def parameter_default(command: Callable[..., None], name: str) -> Any:
+    """Return the default of a command's option."""
+    return inspect.signature(command).parameters[name].default
+
+
 def idle_price() -> float:
     """Return the monthly price of an idle pair with 100,000 keys on each side, to five dollars."""
     total = cost.estimate(cost.Usage(keys=100_000, changes=0), cost.prices("us-west-2")).total()
@@ -86,6 +93,11 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
     ("README.md", "about {} seconds on two free cores", lambda: (demo.TYPICAL_SECONDS,)),
     ("docs/getting-started.md", "about {} packages, {} MB, into `.venv`. This takes about {} seconds with uv", set_up),
     ("docs/getting-started.md", "about {} seconds on two free cores", lambda: (demo.TYPICAL_SECONDS,)),
+    (
+        "docs/getting-started.md",
+        "waits {} minutes for each step",
+        lambda: (parameter_default(smoke, "timeout") / MINUTE,),
+    ),
     (
         "docs/getting-started.md",
         "about {} packages and {} MB in all",
@@ -236,6 +248,14 @@ def test_defaults_in_the_prose_are_those_of_the_config() -> None:
             assert key in declared, (page.name, key)
             default = declared[key]["default"]
             assert float(number) in (default, default / GIB), (page.name, key)
+
+
+def test_the_commands_for_the_finders_image_copy_the_stock_image() -> None:
+    text = (FOLDER / "getting-started.md").read_text(encoding="utf-8")
+    commands = text[text.index("### The finder's image in China") : text.index("## Deploy")]
+    assert f" {images.STOCK}\n" in commands
+    assert f'"$REGISTRY/{images.COPY_NAME}:{images.STOCK_TAG}"' in commands
+    assert f"--image-ids imageTag={images.STOCK_TAG} " in commands
 
 
 def test_crashes_are_counted_over_an_hour() -> None:
