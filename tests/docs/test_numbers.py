@@ -62,6 +62,17 @@ def written(file: str, argument: str) -> Any:
     return found
 
 
+def default_alarms() -> int:
+    """Return the number of a side's alarms by default: all but `wake`, which is for `minCapacity: 0`."""
+    made = -1
+    for file, name in (("monitoring/alarms.py", "Alarm"), ("workers/scaling.py", "_alarm")):
+        calls = [
+            node for node in ast.walk(ast.parse((ROOT / "components" / file).read_text())) if isinstance(node, ast.Call)
+        ]
+        made += sum(isinstance(call.func, ast.Name) and call.func.id == name for call in calls)
+    return made
+
+
 def parameter_default(command: Callable[..., None], name: str) -> Any:
     """Return the default of a command's option."""
     return inspect.signature(command).parameters[name].default
@@ -181,6 +192,13 @@ CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
         "docs/cost.md",
         "more than {} MiB without a stored checksum is read twice, in ranges of {} MiB",
         lambda: (copier.MD5_BYTES / MIB, digest_reader.PIECE_BYTES / MIB),
+    ),
+    ("docs/cost.md", "{} per side by default", lambda: (default_alarms(),)),
+    ("docs/security.md", "a key is older than {} days", lambda: (problems.MAX_KEY_AGE_DAYS,)),
+    (
+        "docs/uninstall.md",
+        "AWS deletes them {} days",
+        lambda: (written("federation/issuer.py", "deletion_window_in_days"),),
     ),
     ("docs/cost.md", "40 at `maxCapacity` {}", lambda: (FleetOptions().max_capacity,)),
     ("docs/uninstall.md", "recovery window is {} days", lambda: (written("handover.py", "recovery_window_in_days"),)),
