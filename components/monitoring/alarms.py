@@ -154,7 +154,7 @@ def alarms(
         Alarm(
             part="finder-failed",
             text="The finder's last runs failed: a listing or the ledger did not answer. Nothing was changed. The "
-            "log shows what failed; the next run starts from the beginning.",
+            "log shows what failed; the next run resumes or repeats this one.",
             namespace=ours,
             metric="FinderFailed",
             period=period,

@@ -43,7 +43,7 @@ def pause(
 ) -> None:
     """Stop carrying changes in a direction. Nothing is lost: changes wait in the queue (for days, see its retention).
 
-    Workers finish the messages that they have. They read the order within half a minute.
+    Workers finish the messages that they have. The pause takes effect within 30 seconds.
     """
     cli = session(invocation, json)
     check_direction(cli, direction)
