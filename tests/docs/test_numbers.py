@@ -26,6 +26,7 @@ from dualsync.runtime.finder import checkpoint, deletion_guard, key_ranges
 from dualsync.runtime.model import records
 from dualsync.runtime.operations import problems
 from dualsync.runtime.operations import status as operator_status
+from dualsync.runtime.operations.setup import machine
 from dualsync.runtime.service import circuit_breaker, operator_controls, prefix_list
 from dualsync.runtime.settings import MAX_RANGES, Settings
 from dualsync.runtime.sync import conflict_copy, fleet_upload
@@ -98,6 +99,8 @@ def set_up() -> tuple[float, ...]:
 
 
 CLAIMS: list[tuple[str, str, Callable[[], tuple[float, ...]]]] = [
+    ("README.md", "download-install/) {} or later", lambda: (float(".".join(map(str, machine.PULUMI))),)),
+    ("docs/getting-started.md", "download-install/) {} or later", lambda: (float(".".join(map(str, machine.PULUMI))),)),
     ("README.md", "costs about {} USD per month", lambda: (idle_price(),)),
     ("README.md", "syncs {} files both ways", lambda: (1000,)),
     ("README.md", "about {} packages, {} MB, into `.venv` once. This takes about {} seconds with uv", set_up),
