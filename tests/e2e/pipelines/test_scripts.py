@@ -261,6 +261,17 @@ def test_drift_in_one_stack_fails_and_the_other_is_still_checked(run: Runner) ->
     assert len(run.calls) == 4
 
 
+@pytest.mark.parametrize("prefix", ["", "acme/"])
+def test_the_smoke_test_reads_the_stacks_of_the_organisation(run: Runner, prefix: str) -> None:
+    run.fake("pulumi", code=1)
+    done = run("smoke", PULUMI_STACK_PREFIX=prefix)
+    assert done.returncode != 0
+    assert {call.arguments[call.arguments.index("--stack") + 1] for call in run.calls} == {
+        f"{prefix}cn",
+        f"{prefix}global",
+    }
+
+
 @pytest.mark.parametrize(
     ("script", "arguments"),
     [("up", []), ("comment", ["17"]), ("redacted-state", []), ("sbom", []), ("release", ["v1"])],

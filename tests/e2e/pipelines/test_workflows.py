@@ -162,6 +162,44 @@ def test_a_job_with_a_role_installs_the_deploy_lock_alone() -> None:
             assert ".ci/install" not in scripts, (workflow, name)
 
 
+READS_STACKS = {path.name for path in (ROOT / ".ci").iterdir() if "PULUMI_STACK_PREFIX" in path.read_text()}
+"""Scripts that select stacks by their names in the state."""
+
+
+def runs(job: dict[str, Any]) -> list[str]:
+    return [step["run"] for step in job.get("steps", ()) if "run" in step]
+
+
+def test_every_script_that_selects_a_stack_prefixes_its_name() -> None:
+    wanted = {
+        path.name
+        for path in (ROOT / ".ci").iterdir()
+        if re.search(r"^[^#]*(pulumi \S.* --stack|-m dualsync\.runtime) ", path.read_text(), re.MULTILINE)
+    }
+    assert {"up", "drift", "preview", "redacted-state", "smoke"} <= wanted
+    assert wanted <= READS_STACKS
+
+
+@each_job
+def test_a_job_that_reads_the_stacks_is_signed_in_to_their_state(workflow: str, name: str, job: dict[str, Any]) -> None:
+    lines = runs(job)
+    for index, line in enumerate(lines):
+        # A preview of redacted states uses a backend of its own.
+        if line.split(" ")[0].removeprefix(".ci/") in READS_STACKS and " -s " not in line:
+            assert ".ci/login" in lines[:index]
+            environment = load(ROOT / f".github/workflows/{workflow}.yml").get("env", {}) | job.get("env", {})
+            assert {"PULUMI_BACKEND_URL", "PULUMI_ORG", "PULUMI_STACK_PREFIX"} <= set(environment)
+
+
+def test_the_documentation_names_every_subject_that_signs_in_to_pulumi_cloud() -> None:
+    text = (ROOT / "docs" / "pipelines.md").read_text()
+    chapter = text[text.index("## State in Pulumi Cloud") : text.index("## Two companies")]
+    named = re.search(r"the subjects of the trust documents of (.+?)\.", chapter.replace("\n", " "))
+    assert named is not None
+    subjects = {job_of(role, side) for role in re.findall(r"`([a-z-]+)`", named[1]) for side in SideName}
+    assert subjects == {(f"environment:{job['environment']}", w) for w, _, job in JOBS if ".ci/login" in runs(job)}
+
+
 def test_the_workflows_and_environments_are_those_that_the_roles_trust() -> None:
     for role in ("deploy", "hand-over", "drift", "preview", "smoke", "state"):
         for side in SideName:
