@@ -1,4 +1,7 @@
-"""Write the documents of both accounts' roles, for the project's config: `python -m tools.iam_roles FOLDER`."""
+"""Write the documents of both accounts' roles, for the project's config: `python -m tools.iam_roles FOLDER`.
+
+The config is that of `Pulumi.yaml` and of the stacks cn and global, which `dualsync init` writes.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,15 @@ import argparse
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from dualsync.components.config import stack_config
+from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.model import PairModel
+from dualsync.runtime.errors import FatalError
+from dualsync.runtime.operations.setup.declared import project_values, stack_values
 from dualsync.runtime.settings import SideName
 from sandbox.environment.processes import ROOT
 from tools.iam_roles.documents import roles
@@ -21,11 +26,31 @@ from tools.iam_roles.statements import size
 from tools.iam_roles.trust import WITHOUT_DOCUMENTS, trust
 
 
-def declared() -> PairModel:
-    """Return the pair of `Pulumi.yaml`, with both sides managed and no stack's own options."""
-    keys = yaml.safe_load((ROOT / "Pulumi.yaml").read_text())["config"]
-    values = {k: v["default"] for k, v in keys.items() if ":" not in k and "default" in v}
-    return stack_config.pair_of({**values, "manages": [str(s) for s in SideName]})
+@dataclass(frozen=True, slots=True)
+class _Texts:
+    """A stack's config without its secrets, as the engine passes it: every value as text, lists and objects as JSON."""
+
+    values: Mapping[str, Any]
+    """The values by key."""
+
+    def get(self, key: str) -> str | None:
+        value = self.values.get(key)
+        secret = isinstance(value, dict) and "secure" in value
+        return value if value is None or isinstance(value, str) else None if secret else json.dumps(value)
+
+
+def declared(folder: Path = ROOT) -> PairModel:
+    """Return the pair with both sides managed, each side as the stack that manages it has it.
+
+    A side that no stack's file manages is as the other stack's file, or `Pulumi.yaml`, states it. Raises `ConfigError`
+    and `FatalError`.
+    """
+    shared = {**project_values(folder), "manages": list(map(str, SideName))}
+    files = (stack_values(folder / f"Pulumi.{side}.yaml") for side in SideName)
+    stacks = [{**shared, **given} for given in files if given is not None] or [shared]
+    pairs = [stack_config.pair_of(stack_config.read(_Texts(values))) for values in stacks]
+    cn, global_ = (next((pair for pair in pairs if side in pair.manages), pairs[0]).side(side) for side in SideName)
+    return replace(pairs[0], cn=cn, global_=global_, manages=tuple(SideName))
 
 
 def generate(recorder: Recorder) -> Mapping[str, dict[str, Any]]:
@@ -56,10 +81,15 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tools.iam_roles", description=__doc__)
     parser.add_argument("folder", type=Path)
     folder: Path = parser.parse_args(arguments).folder
+    try:
+        documents = generate(record(declared()))
+    except (ConfigError, FatalError) as e:
+        sys.stderr.write(f"{e}\n")
+        return 1
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.json"):
         old.unlink()
-    for name, found in generate(record(declared())).items():
+    for name, found in documents.items():
         (folder / name).write_text(text(found))
         print(f"{folder / name}: {size(found)} characters")
     return 0

@@ -95,12 +95,12 @@ def read_declaration(
     folder: Path, stacks: Mapping[SideName, str], profiles: Mapping[SideName, str] | None = None
 ) -> Declaration:
     """Read the program's folder. `profiles` replace the configured ones. Raises `FatalError`."""
-    shared = _project(folder)
+    shared = project_values(folder)
     files, values = [], {}
     for side in SideName:
         name = stacks.get(side, str(side))
         path = folder / f"Pulumi.{name}.yaml"
-        found = _stack(path)
+        found = stack_values(path)
         if found is not None:
             files.append(path)
             values[name] = {**shared, **found}
@@ -156,7 +156,8 @@ def declaration_of(pair: Pair) -> Declaration:
     return Declaration(pair=pair.name, sides=sides, direction=direction, source="the stacks' outputs")
 
 
-def _project(folder: Path) -> dict[str, Any]:
+def project_values(folder: Path) -> dict[str, Any]:
+    """Return the keys of `Pulumi.yaml` that have a value or a default, without namespace. Raises `FatalError`."""
     document = _document(folder / "Pulumi.yaml")
     if document is None:
         raise FatalError(f"{folder}: no Pulumi.yaml there; run this in the program's folder, or give --project DIR")
@@ -169,7 +170,8 @@ def _project(folder: Path) -> dict[str, Any]:
     return found
 
 
-def _stack(path: Path) -> dict[str, Any] | None:
+def stack_values(path: Path) -> dict[str, Any] | None:
+    """Return the keys of a stack's file without namespace; None if there is no such file. Raises `FatalError`."""
     document = _document(path)
     if document is None:
         return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -14,6 +15,8 @@ import pytest
 
 from dualsync.components.config.partitions import partition_of
 from dualsync.components.monitoring.observability import KEY_MANAGEMENT
+from dualsync.runtime.operations.aws.account import partition_of as partition_name
+from dualsync.runtime.operations.setup.stack_files import Answers, SideAnswers, stack_files, write_files
 from dualsync.runtime.settings import SideName
 from policy.documents import allowed, is_identity
 from policy.rules.access.privilege import ROLE_ACTIONS, USER_ACTIONS
@@ -65,6 +68,49 @@ def test_the_documents_are_up_to_date(tmp_path: Path) -> None:
     )
     now = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert {path.name: path.read_text() for path in FILES} == now
+
+
+def test_the_pair_is_that_of_the_files_that_init_writes(tmp_path: Path) -> None:
+    issuers = {side: f"https://tokens.example.com/{side}" for side in SideName}
+    image = f"123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/lambda-python@sha256:{'a' * 64}"
+    answers = Answers(
+        pair="ours",
+        sides={
+            SideName.CN: SideAnswers(
+                account="123456789012",
+                region="cn-north-1",
+                bucket="ours-cn",
+                image=image,
+                stack="cn",
+                issuer=issuers[SideName.CN],
+            ),
+            SideName.GLOBAL: SideAnswers(
+                account="210987654321",
+                region="eu-west-1",
+                bucket="ours-eu",
+                stack="global",
+                issuer=issuers[SideName.GLOBAL],
+            ),
+        },
+    )
+    shutil.copy(ROOT / "Pulumi.yaml", tmp_path)
+    write_files(stack_files(tmp_path, answers, partition_name), force=False)
+    with (tmp_path / "Pulumi.global.yaml").open("a") as file:
+        file.write("  dualsync:vpcId: vpc-0123456789abcdef0\n  dualsync:maxCapacity: '7'\n")
+        file.write("  dualsync:alarmEmail:\n    secure: v1:encrypted\n")
+    pair = declared(tmp_path)
+    assert (pair.name, str(pair.peer_identity)) == ("ours", "role")
+    assert [(side.account_id, side.region, side.bucket, side.issuer) for side in map(pair.side, SideName)] == [
+        ("123456789012", "cn-north-1", "ours-cn", issuers[SideName.CN]),
+        ("210987654321", "eu-west-1", "ours-eu", issuers[SideName.GLOBAL]),
+    ]
+    assert [pair.side(side).network.vpc_id for side in SideName] == ["", "vpc-0123456789abcdef0"]
+    assert pair.side(SideName.GLOBAL).fleet.max_capacity == 7
+    # A company with one of the accounts has one stack's file, whose facts of the other side count.
+    (tmp_path / "Pulumi.global.yaml").unlink()
+    assert declared(tmp_path).side(SideName.GLOBAL).bucket == "ours-eu"
+    (tmp_path / "Pulumi.cn.yaml").unlink()
+    assert declared(tmp_path).name == "dth-dual"
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
