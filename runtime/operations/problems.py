@@ -131,7 +131,7 @@ def _of_blindness(d: Direction) -> Iterator[Problem]:
     lost = {LEDGER: "workers, pause, conflicts, held deletions and finder are", QUEUE: "some counts are"}
     for part, why in d.unreadable.items():
         if "ResourceNotFoundException" in why or "NonExistentQueue" in why or "QueueDoesNotExist" in why:
-            remedy = f"it does not exist: `pulumi up --refresh` of stack {d.side} makes it again (runbook: Stop)"
+            remedy = f"it does not exist: `pulumi up --refresh` of stack {d.side} makes it again (runbook: FatalError)"
         elif "AccessDenied" in why:
             remedy = f"give your role the operator's permissions, or --profile-{d.side} NAME of another"
         elif any(word in why for word in ("Expired", "SSO", "Login", "Token", "Credential")):
@@ -313,7 +313,7 @@ def _of_denials(d: Direction) -> Iterator[Problem]:
         Severity.WAITING if seconds > LAG_LIMIT_SECONDS else Severity.NOTE,
         f"access is denied, for {seconds} s now: {first.get('key', '')!r} {first.get('reason', '')}",
         "correct the policy (of the bucket, the user, the object or its KMS key): the copy is repeated without help;"
-        " after hours the message is a dead letter (runbook: Denied)",
+        " after hours the message is a dead letter (runbook: AccessDeniedError)",
     )
 
 

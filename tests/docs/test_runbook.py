@@ -119,6 +119,19 @@ def test_every_key_that_an_error_may_name() -> None:
     assert not missing, missing
 
 
+def test_every_reference_to_the_page_names_a_heading() -> None:
+    """Messages name the entry to read: (runbook: no-worker)."""
+    found = {
+        (path.name, title)
+        for top in ("components", "policy", "runtime", "sandbox", "tools")
+        for path in (ROOT / top).rglob("*.py")
+        for text in strings(path)
+        for title in re.findall(r"runbook: ([\w -]+)", text)
+    }
+    assert len(found) > 5
+    assert {(file, title) for file, title in found if title not in HEADINGS} == set()
+
+
 def test_links_within_the_page_have_targets() -> None:
     anchors = {re.sub(r"[^\w\s-]", "", title.lower()).strip().replace(" ", "-") for title in _titles()}
     assert set(re.findall(r"\]\(#([^)]+)\)", TEXT)) <= anchors
