@@ -23,11 +23,15 @@ from dualsync.runtime.commands.session import (
 )
 from dualsync.runtime.operations import direction_controls
 from dualsync.runtime.operations.context import OperatorContext, Side
+from dualsync.runtime.service.consumer import WAIT_SECONDS
 from dualsync.runtime.service.limit_timetable import MAX_ENTRIES, LimitChange, Timetable, find_time_zone, parse_minute
 from dualsync.runtime.service.operator_controls import CONTROL_POLL_SECONDS, DirectionControls, read_controls
 from dualsync.runtime.settings import SideName
 
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 20, "gi": 1 << 30}
+
+PAUSE_SECONDS = CONTROL_POLL_SECONDS + WAIT_SECONDS
+"""Seconds until a pause takes effect: until the worker has read it, and the long poll under way has ended."""
 
 Wait = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait at most.")]
 
@@ -60,7 +64,7 @@ def pause(
                 )
         return sides, controls, still
 
-    _show(cli, *cli.run(work), done="paused; ends with `dualsync resume`")
+    _show(cli, *cli.run(work), done="paused; ends with `dualsync resume`", within_seconds=PAUSE_SECONDS)
 
 
 def resume(invocation: typer.Context, direction: Direction = "all", json: Json = False) -> None:
@@ -195,7 +199,13 @@ def _words(now: direction_controls.QueueProgress) -> str:
 
 
 def _show(
-    cli: Session, sides: Sequence[Side], controls: Sequence[DirectionControls], still: bool | None, *, done: str
+    cli: Session,
+    sides: Sequence[Side],
+    controls: Sequence[DirectionControls],
+    still: bool | None,
+    *,
+    done: str,
+    within_seconds: float = CONTROL_POLL_SECONDS,
 ) -> None:
     document: dict[str, Any] = {
         "directions": [
@@ -210,9 +220,7 @@ def _show(
             limits = rate(one.bytes_per_second) if one.bytes_per_second else "no limit of bytes"
             limits = limits if one.timetable is None else timetable_text(one.timetable)
             requests = f"{one.requests_per_second} requests/s" if one.requests_per_second else "none of requests"
-            cli.out.print(
-                f"{side.direction}: {done} (in effect within {CONTROL_POLL_SECONDS:.0f} s; {limits}, {requests})"
-            )
+            cli.out.print(f"{side.direction}: {done} (in effect within {within_seconds:.0f} s; {limits}, {requests})")
         if still is not None:
             cli.out.print("no worker has a message in hand" if still else "[yellow]some still work[/yellow]")
 

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 
 from dualsync.runtime.log import State
-from dualsync.runtime.service.operator_controls import DirectionControls, read_controls
+from dualsync.runtime.service.consumer import WAIT_SECONDS
+from dualsync.runtime.service.operator_controls import CONTROL_POLL_SECONDS, DirectionControls, read_controls
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Operator
 
@@ -29,6 +30,17 @@ def test_pause_and_resume_apply_to_one_direction(direction: str) -> None:
     assert not orders(operator, GLOBAL).paused
     assert operator.call("resume", direction).code == 0
     assert not orders(operator, CN).paused
+
+
+def test_a_change_is_announced_with_the_time_until_it_takes_effect() -> None:
+    """A pause waits for the long poll under way. What ends a pause, or limits, holds as soon as it is read."""
+    operator = Operator()
+    for arguments, seconds in (
+        (["pause", "cn", "--yes"], CONTROL_POLL_SECONDS + WAIT_SECONDS),
+        (["resume", "cn"], CONTROL_POLL_SECONDS),
+        (["limit", "cn", "--bytes", "1M", "--yes"], CONTROL_POLL_SECONDS),
+    ):
+        assert f"in effect within {seconds:.0f} s;" in " ".join(operator.call(*arguments).out.split())
 
 
 def test_pause_waits_until_all_workers_are_paused() -> None:
