@@ -212,7 +212,8 @@ async def reconcile(
         remote=_counting_bucket(peer, on_progress),
         ledger=PartialRunLedger(side.ledger) if prefix else side.ledger,
         queue=side.queue,
-        # The operator has no key: the worker checks the keys, and leaves deletions to a scheduled run.
+        # The operator has no key to sign with, so a worker takes each request as a check of its key. A deletion on this
+        # side travels, as after an event of S3; one on the peer's side travels with the run for that side.
         authenticator=Authenticator(side.settings.queue_url),
         parallel=context.parallel,
         log=SilentLog(),
