@@ -90,18 +90,21 @@ async def _rotate(
 def _words(state: AccessKeyState) -> str:
     name, peer = state.side.name, state.side.name.peer
     age = duration(state.age)
+    named = escape(state.expected_user.key_id) if state.expected_user is not None else ""
+    others = ", ".join(key.id for key in state.unnamed_keys)
     lines = {
-        Phase.STEADY: f"[green]{name}'s user has one key, {age} old, and the secret at {peer} names it[/green]",
+        Phase.STEADY: f"[green]{name}'s user has one key {named}, {age} old, and the secret at {peer} names it[/green]",
         Phase.ROTATING: f"[yellow]{name}'s user has two keys: a rotation is under way, or was interrupted[/yellow]"
-        f" (not named by the secret: {', '.join(key.id for key in state.unnamed_keys)})",
-        Phase.SECOND_KEY: f"[yellow]{name}'s user has a second key {', '.join(key.id for key in state.unnamed_keys)},"
-        " which neither the secret nor the stack names[/yellow]: made by hand, or by an interrupted `pulumi up`. While"
-        " it exists, no rotation is possible (two keys per user). If nothing of yours uses it, delete it.",
-        Phase.BROKEN: f"[red]the secret at {peer} names no active key of {name}'s user: run `pulumi up --refresh` of"
-        f" {name}[/red]",
+        f" (named by the secret: {named}; not named: {others})",
+        Phase.SECOND_KEY: f"[yellow]{name}'s user has a second key {others}, which neither the secret nor the stack"
+        f" names: both name {named}[/yellow]. It was made by hand, or by an interrupted `pulumi up`. While it exists,"
+        " no rotation is possible (two keys per user). If nothing of yours uses it, delete it.",
+        Phase.BROKEN: f"[red]the secret at {peer} names the key {named}, which is no active key of {name}'s user: run"
+        f" `pulumi up --refresh` of {name}[/red]",
         Phase.ROLE: f"[green]{peer}'s workers act at {name} as a role[/green]: there is no access key to rotate. The"
         " runbook has how to renew the keys that sign, and how to shut a peer out.",
-        Phase.UNKNOWN: "[yellow]your credentials may not read the user's keys or the secret[/yellow]",
+        Phase.UNKNOWN: "[yellow]your credentials may not read the user's keys or the secret[/yellow]"
+        + f" (the secret names the key {named})" * bool(named),
     }
     return f"{lines[state.phase]}\n{state.ready} of {state.alive} living workers of {peer} have proven it"
 

@@ -41,6 +41,7 @@ def stacks(
             "prefix": lambda s: s.settings.local_prefix or "–",
             "region": lambda s: s.settings.local_region,
             "account": lambda s: s.fact("accountId"),
+            "user": lambda s: s.fact("userName") or "–",
             "your profile": lambda s: s.profile or "the shell's",
             "queue": lambda s: s.settings.queue_url,
             "ledger": lambda s: s.settings.ledger_table,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -35,7 +36,7 @@ def keyed(*ids: str, secret: str = "AKIA1") -> Operator:
 def test_single_proven_key_is_steady() -> None:
     answer = keyed("AKIA1").call("rotate-key", "cn")
     assert answer.code == 0
-    assert "one key, 40 d old" in answer.out
+    assert "one key AKIA1, 40 d old" in answer.out
     assert "1 of 1 living workers of global have proven it" in answer.out
     assert "pulumi config set dualsync:keyVersion N+1 --stack cn" in answer.out
 
@@ -52,6 +53,29 @@ def test_second_or_wrong_key_is_not_steady(ids: tuple[str, ...], secret: str, ph
     assert answer.code == 3
     assert answer.data["phase"] == phase
     assert answer.data["commands"][-1] == ["pulumi", "up", "--stack", "cn"]
+
+
+@pytest.mark.parametrize(
+    ("ids", "shown"),
+    [
+        (("AKIA1", "AKIA2"), "(named by the secret: AKIA1; not named: AKIA2)"),
+        (("AKIA2",), "names the key AKIA1, which is no active key of cn's user"),
+        (None, "the secret names the key AKIA1"),
+    ],
+)
+def test_the_key_that_the_secret_names_is_shown(ids: tuple[str, ...] | None, shown: str) -> None:
+    operator = keyed(*ids or ())
+    if ids is None:
+        metrics(operator, CN).access = None
+    assert shown in " ".join(operator.call("rotate-key", "cn").out.split())
+
+
+def test_a_second_key_is_shown_beside_the_one_in_the_secret() -> None:
+    operator = keyed("AKIA1", "AKIA2")
+    side = operator.sides[CN]
+    operator.sides[CN] = replace(side, facts={**side.facts, "keyId": "AKIA1"})
+    shown = " ".join(operator.call("rotate-key", "cn").out.split())
+    assert "has a second key AKIA2, which neither the secret nor the stack names: both name AKIA1" in shown
 
 
 def test_phase_is_unknown_if_keys_cannot_be_listed() -> None:
