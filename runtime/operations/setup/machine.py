@@ -61,7 +61,8 @@ def examine_machine(folder: Path, run: Run = run_command) -> Iterator[CheckResul
 
 
 def _plugin(text: str | None) -> CheckResult:
-    remedy = "`pulumi install` in the program's folder (several hundred MB, once)"
+    # Not wrong: Pulumi installs the plugin of the SDK's version when a preview needs it.
+    remedy = "`pulumi preview` fetches it (several hundred MB, once), or `pulumi install` in the program's folder"
     try:
         listed = json.loads(text or "[]")
         found = [
@@ -70,10 +71,10 @@ def _plugin(text: str | None) -> CheckResult:
     except (ValueError, AttributeError):
         found = []
     if not found:
-        return CheckResult("here", "plugin", Verdict.WRONG, "the aws plugin is not installed", remedy)
+        return CheckResult("here", "plugin", Verdict.WARNING, "the aws plugin is not installed", remedy)
     newest = max(found)
     if newest < AWS_PLUGIN:
-        return CheckResult("here", "plugin", Verdict.WRONG, f"the aws plugin {_dotted(newest)} is too old", remedy)
+        return CheckResult("here", "plugin", Verdict.WARNING, f"the aws plugin {_dotted(newest)} is too old", remedy)
     return CheckResult("here", "plugin", Verdict.FINE, f"aws {_dotted(newest)}")
 
 
