@@ -31,9 +31,9 @@ def measure(stage: Stage, *, quick: bool) -> Section:
         Figure("CPU while the queue is empty", idle, "%", 1.0),
     ]
     notes = [
-        "from the process's start until the worker says that it runs, when it begins to receive: settings read, the"
-        " peer's secret fetched, both sides' identities asked, both buckets looked at, the ledger asked whose it is",
-        f"at rest: for {rest} seconds, from two seconds after the start, a long poll open; heartbeats and the look at"
-        " the operator's controls included",
+        "from the process's start until the worker logs that it runs, when it begins to receive: settings read, the"
+        " peer's secret fetched, both sides' identities asked, both buckets checked, the ledger asked whose it is",
+        f"at rest: for {rest} seconds, from two seconds after the start, a long poll open; heartbeats and the reads"
+        " of the operator's controls included",
     ]
     return Section("Start and rest", figures, notes=notes)

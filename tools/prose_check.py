@@ -44,6 +44,10 @@ WORDS: dict[str, str] = {
     r"careful looks?": "full check",
     r"quiet path": "fast path",
     r"in good order": "cleanly",
+    r"dies|died(?! \|)|(workers?|instances?|that|which) die": "ends, is killed, crashes",
+    r"looked at|(the|it|which|that) looks? at": "read, check",
+    r"says more": "states more, shows details",
+    r"(workers?|finders?|process|programs?|commands?) (says?|tells?|hears?)": "logs, reports, returns",
 }
 """Replaced phrases, as regular expressions for whole words, with what to write instead."""
 
@@ -57,7 +61,6 @@ NAME_WORDS: dict[str, str] = {
     r"is no more(?! than)|no more$": "ended, deleted",
     r"(be|is|was) had": "is available, can be recovered",
     r"(a|the|each|every|no|one) looks?(?! up)": "request, check",
-    r"dies?|died": "ends, is killed",
     r"thrice": "three times",
 }
 """The same for names of functions, classes and constants, whose words are separated by underscores or capitals."""
@@ -78,7 +81,7 @@ FOLDERS = (
     ".ci",
     ".github",
 )
-SUFFIXES = (".md", ".py", ".yaml", ".yml", ".toml", ".sh", ".scenario")
+SUFFIXES = (".md", ".py", ".yaml", ".yml", ".toml", ".sh", ".scenario", ".service", ".css", ".ts")
 NOT_PROSE = ("tools/prose_check.py", "tests/unit/tools/test_prose_check.py")
 """Files that have to spell the words out."""
 
@@ -160,6 +163,7 @@ def _instead(match: re.Match[str], words: dict[str, str]) -> str:
 def files(root: Path = ROOT) -> list[Path]:
     """Return every file with prose."""
     found = [p for folder in FOLDERS for p in (root / folder).rglob("*") if p.suffix in SUFFIXES and p.is_file()]
+    found += [p for p in (root / ".ci").iterdir() if not p.suffix and p.is_file()]
     found += [p for p in root.iterdir() if p.suffix in SUFFIXES or p.name == "Makefile"]
     names = {str(p.relative_to(root)): p for p in found if "node_modules" not in p.parts}
     return [path for name, path in sorted(names.items()) if name not in NOT_PROSE]

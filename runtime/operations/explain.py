@@ -337,14 +337,14 @@ def _absence_sentence(views: Sequence[SideView]) -> str:
         names = " and ".join(str(view.side.name) for view in dead)
         return f"It is on neither side: it was deleted, and the ledger of {names} remembers that."
     if any(version.marker for view in views for version in view.versions):
-        return "It is on neither side: a delete marker covers it, and no ledger knows the key."
-    return "It is on neither side, and no ledger knows the key: it was never here, or its tombstone has expired."
+        return "It is on neither side: a delete marker covers it, and no ledger has the key."
+    return "It is on neither side, and no ledger has the key: it was never here, or its tombstone has expired."
 
 
 def _equality_sentence(cn: SideView, global_: SideView) -> str:
     identity = cn.observed.version if cn.observed is not None else None
     unknown = [str(s.side.name) for s in (cn, global_) if s.side.settings.carries and not (s.entry and s.entry.synced)]
-    ledger = f", though the ledger of {' and '.join(unknown)} does not know it yet" if unknown else ""
+    ledger = f", though the ledger of {' and '.join(unknown)} does not have it yet" if unknown else ""
     origin = f", written at {identity.origin}" if identity is not None else ""
     return f"Both sides hold the same version{origin}{ledger}."
 

@@ -102,8 +102,8 @@ def _of(d: Direction, peer: Direction | None) -> Iterator[Problem]:
             " `dualsync deletions restore --since 1h` (runbook: many-deletions)",
         )
     if d.dead_letters.total:
-        looked_at = sum(d.dead_letter_reasons.values())
-        of = f" of {looked_at} looked at" if looked_at < d.dead_letters.total else ""
+        sampled = sum(d.dead_letter_reasons.values())
+        of = f" of {sampled} read" if sampled < d.dead_letters.total else ""
         why = (
             "; ".join(f"{reason} ({count}{of})" for reason, count in group_reasons(d.dead_letter_reasons))
             or "see `dlq list`"
@@ -235,7 +235,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
             d.name,
             Severity.STOPPED,
             f"no worker is alive{gone}{wanted}",
-            f"{logs}: instances that die again and again log the reason (runbook: no-worker)",
+            f"{logs}: instances that end soon after their start log the reason (runbook: no-worker)",
         )
     states = {worker.state: worker for worker in d.living_workers}
     if State.GUARD_REFUSED in states:
@@ -260,7 +260,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
         yield Problem(
             d.name,
             Severity.STOPPED,
-            f"nothing says what is to be synchronised: {states[State.WAITING_FOR_LIST].reason}",
+            f"waiting for the prefix list: {states[State.WAITING_FOR_LIST].reason}",
             f"put the file there on both sides, or take prefixListFile out and `pulumi up` of {d.side}",
         )
     if State.CIRCUIT_OPEN in states and states[State.CIRCUIT_OPEN].reason.startswith(BLOCKED):
@@ -284,7 +284,7 @@ def _of_workers(d: Direction, broken: bool) -> Iterator[Problem]:
         yield Problem(
             d.name,
             Severity.WAITING if continuing or not d.living_workers else Severity.NOTE,
-            f"{len(d.crashed_workers)} workers died within an hour, the last: {said}",
+            f"{len(d.crashed_workers)} workers crashed within an hour, the last: {said}",
             f"{logs} has their last lines; the messages they held return to the queue",
         )
     yield from _of_denials(d)

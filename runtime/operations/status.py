@@ -332,7 +332,7 @@ async def _reasons(side: Side) -> dict[str, int]:
     return dict(Counter(letter.reason or UNEXPLAINED_REASON for letter in letters))
 
 
-UNEXPLAINED_REASON = "received five times without success (a worker died of it, or it can't be read)"
+UNEXPLAINED_REASON = "received five times without success (a worker crashed on it, or it can't be read)"
 
 
 def group_reasons(reasons: Mapping[str, int]) -> list[tuple[str, int]]:

@@ -69,7 +69,7 @@ def _text(cli: Session, found: list[PendingDirection], limit: int) -> None:
         held = f", {count_text(direction.held, 'deletion')} held" if direction.held else ""
         keys = count_text(len({key.key for key in direction.keys}), "key")
         cli.out.print(f"{direction.name}: {keys} known{held}; messages in the queue: {waiting}")
-    cli.out.print("`dualsync explain KEY` says more of one key; `dualsync plan` finds every key that differs")
+    cli.out.print("`dualsync explain KEY` shows one key in detail; `dualsync plan` finds every key that differs")
 
 
 def _rows(found: list[PendingDirection]) -> list[tuple[PendingKey, str]]:

@@ -372,7 +372,7 @@ async def _permissions(
             side,
             "permissions",
             Verdict.WARNING,
-            f"{', '.join(sorted(set(depends)))}: allowed under conditions that a simulation can't know",
+            f"{', '.join(sorted(set(depends)))}: allowed under conditions that a simulation can't check",
             "none, if the role has the documents of docs/roles",
         )
     if not denied:

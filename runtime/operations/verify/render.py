@@ -58,7 +58,7 @@ def report_html(report: Report) -> str:
         ("Buckets", f"{report.buckets[0]} (cn) and {report.buckets[1]} (global)"),
         ("Prefix", display_key(report.prefix) or "none"),
         ("Compared", f"{date(report.started)} to {date(report.finished)}"),
-        ("Looked at", _coverage_text(report)),
+        ("Checked", _coverage_text(report)),
         ("Keys", f"{seen.cn:,} at cn, {seen.global_:,} at global, {seen.equal:,} equal"),
         ("Bytes", f"{_size(seen.cn_bytes)} at cn, {_size(seen.global_bytes)} at global"),
         ("Differences", f"{report.differences:,}, of which {report.faults:,} count as wrong"),

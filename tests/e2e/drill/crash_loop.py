@@ -62,7 +62,7 @@ def kill_workers(drill: Drill, sizes: Sizes) -> None:
     # Half an hour later the kills are out of the alarm's period, so only the alarm about dead letters remains.
     drill.alarms(now=["cn-dead-letters", "cn-fatal"], lasting=["cn-dead-letters"])
     status = drill.status_until(
-        "ended workers are reported", lambda s: any("workers died" in p["what"] for p in s["problems"]), 360
+        "ended workers are reported", lambda s: any("workers crashed" in p["what"] for p in s["problems"]), 360
     )
     drill.report.status = status
     drill.check("status: exit code 3", status.code == 3, status.code)

@@ -64,10 +64,20 @@ def test_parts_of_words_are_no_findings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "phrase", ["stands in", "a quarter of an hour", "can be had", "somebody", "so many", "stand-in"]
+    "phrase",
+    [
+        *("stands in", "a quarter of an hour", "can be had", "somebody", "so many", "stand-in"),
+        *("dies", "was looked at", "says more", "waits until the worker says that"),
+    ],
 )
 def test_each_phrase_is_found(tmp_path: Path, phrase: str) -> None:
     assert len(found(tmp_path, "a.md", f"It {phrase} here.")) == 1
+
+
+def test_units_and_scripts_are_checked_too() -> None:
+    names = {str(path.relative_to(prose_check.ROOT)) for path in prose_check.files()}
+    assert {"components/workers/templates/worker.service", ".ci/smoke", "docs/extra.css"} <= names
+    assert "examples/typescript/index.ts" in names
 
 
 def test_no_file_has_a_finding(capsys: pytest.CaptureFixture[str]) -> None:

@@ -109,7 +109,7 @@ def test_synced_deletion_is_explained(operator: Operator) -> None:
 
 
 def test_unknown_key_is_explained(operator: Operator) -> None:
-    assert "no ledger knows the key" in verdict(operator, "nothing/here")
+    assert "no ledger has the key" in verdict(operator, "nothing/here")
 
 
 def test_delete_marker_is_explained() -> None:

@@ -143,7 +143,7 @@ def test_reasons_from_a_sample_of_dead_letters_are_marked_as_such(operator: Oper
     for number in range(30):
         operator.brokers[CN].dead.append(("{}", f"denied: s3 PutObject b/{number}: AccessDenied"))
     (problem,) = operator.call("status", "--json").data["problems"]
-    assert problem["what"].startswith("30 dead letters: denied, as s3 PutObject b/0: AccessDenied (10 of 10 looked at)")
+    assert problem["what"].startswith("30 dead letters: denied, as s3 PutObject b/0: AccessDenied (10 of 10 read)")
 
 
 @pytest.mark.parametrize(("key", "explained"), [("k", True), (None, False)])
@@ -181,7 +181,7 @@ def test_refusal_of_all_keys_is_a_problem_to_fix(operator: Operator) -> None:
     [
         (State.GUARD_REFUSED, "the guard refuses: why"),
         (State.WAITING_FOR_PEER, "waiting for the peer: why"),
-        (State.WAITING_FOR_LIST, "what is to be synchronised: why"),
+        (State.WAITING_FOR_LIST, "waiting for the prefix list: why"),
         (State.CIRCUIT_OPEN, "services do not answer, nothing is received until they do: why"),
     ],
 )
@@ -249,13 +249,13 @@ def test_repeated_worker_crashes_are_reported(operator: Operator) -> None:
         record(operator, CN, "worker", f"old-{number}", state="RUNNING")
     operator.time.now += 4000
     asyncio.run(operator.heartbeat())
-    assert not any("died" in problem for problem in problems(operator))
+    assert not any("crashed" in problem for problem in problems(operator))
     record(operator, CN, "worker", "killed-1", state="RUNNING")
     record(operator, CN, "worker", "killed-2", state="RUNNING")
     record(operator, CN, "worker", "fatal", state="STOPPED", reason="Stop: the bucket is gone")
     operator.time.now += 300
     asyncio.run(operator.heartbeat())
-    assert "3 workers died within an hour, the last: Stop: the bucket is gone" in problems(operator)[0]
+    assert "3 workers crashed within an hour, the last: Stop: the bucket is gone" in problems(operator)[0]
     assert problems(operator)[0].startswith("waiting")
     operator.time.now += 900
     asyncio.run(operator.heartbeat())
