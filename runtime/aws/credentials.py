@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +11,8 @@ from typing import Protocol
 from botocore.session import Session
 
 from dualsync.runtime.errors import CredentialRejectedError
+from dualsync.runtime.platform import SystemClock
+from dualsync.runtime.ports import Clock
 
 REFRESH_SECONDS = 60.0
 """How long a key that was found is used before the SDK is asked again."""
@@ -73,11 +73,11 @@ class ExpiringCredentials:
     fails, whatever the failure.
     """
 
-    def __init__(self, clock: Callable[[], float], retry_seconds: float, missing: str) -> None:
+    def __init__(self, clock: Clock, retry_seconds: float, missing: str) -> None:
         """Start without a key.
 
         Args:
-            clock: Returns seconds since the epoch.
+            clock: The time, with which a key's end is compared, and a steady one for the pauses.
             retry_seconds: Pause after a failed request while the present key is valid.
             missing: What is wrong when a request succeeds without a key.
         """
@@ -86,12 +86,13 @@ class ExpiringCredentials:
         self._missing = missing
         self._kept: Credential | None = None
         self._expires = float("inf")
-        self._stale_from = 0.0
+        self._next_from = 0.0
+        """From when another key is requested, in seconds of `Clock.monotonic`."""
         self._finding: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def _next(self) -> tuple[Credential | None, float, float]:
-        """Return another key, when it expires, and from when the one after it is requested."""
+        """Return another key, when it expires, and the seconds until the one after it is requested."""
         raise NotImplementedError
 
     def _failure(self, error: Exception) -> str:
@@ -100,10 +101,9 @@ class ExpiringCredentials:
 
     async def get(self) -> Credential:
         """Return the present key. Raises `CredentialRejectedError` when there is no valid one."""
-        now = self._clock()
-        if self._kept is None or now >= self._expires:
+        if self._kept is None or self._clock.now() >= self._expires:
             await self._refresh()
-        elif now >= self._stale_from:
+        elif self._clock.monotonic() >= self._next_from:
             self._begin()
         if self._kept is None:
             raise CredentialRejectedError(self._missing)
@@ -132,11 +132,11 @@ class ExpiringCredentials:
 
     async def _find(self) -> None:
         try:
-            self._kept, self._expires, self._stale_from = await self._next()
+            self._kept, self._expires, seconds = await self._next()
+            self._next_from = self._clock.monotonic() + seconds
         except Exception as error:  # whatever a source raises is no more than the lack of a key
-            now = self._clock()
-            self._stale_from = now + self._retry_seconds
-            if self._kept is not None and now < self._expires:
+            self._next_from = self._clock.monotonic() + self._retry_seconds
+            if self._kept is not None and self._clock.now() < self._expires:
                 return
             raise CredentialRejectedError(self._failure(error)) from None
 
@@ -148,15 +148,15 @@ class MachineCredentials(ExpiringCredentials):
     (the event loop's own threads resolve host names).
     """
 
-    def __init__(self, session: Session, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, session: Session, clock: Clock | None = None) -> None:
         missing = "this machine has no AWS credential: give it a role, a profile or variables"
-        super().__init__(clock, REFRESH_SECONDS, missing)
+        super().__init__(clock or SystemClock(), REFRESH_SECONDS, missing)
         self._session = session
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="credentials")
 
     async def _next(self) -> tuple[Credential | None, float, float]:
         found, expires = await asyncio.get_running_loop().run_in_executor(self._thread, _sdk_credential, self._session)
-        return found, expires, self._clock() + REFRESH_SECONDS
+        return found, expires, REFRESH_SECONDS
 
     def _failure(self, error: Exception) -> str:
         return f"this machine's credential: {type(error).__name__}"

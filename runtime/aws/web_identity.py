@@ -9,7 +9,6 @@ from __future__ import annotations
 import base64
 import json
 import re
-import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,6 +19,8 @@ from dualsync.runtime.aws.credentials import Credential, ExpiringCredentials
 from dualsync.runtime.aws.errors import error_of
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
 from dualsync.runtime.errors import DualSyncError, UnavailableError
+from dualsync.runtime.platform import SystemClock
+from dualsync.runtime.ports import Clock
 
 TOKEN_SECONDS = 300
 """Lifetime of a token, which is exchanged at once."""
@@ -78,10 +79,10 @@ class RoleCredentials(ExpiringCredentials):
         role_arn: str,
         session_name: str,
         make_token: Callable[[], Awaitable[str]],
-        clock: Callable[[], float] = time.time,
+        clock: Clock | None = None,
     ) -> None:
         """Create the source of sessions. `sts` is STS in the peer's region, without a credential of its own."""
-        super().__init__(clock, RETRY_SECONDS, f"there is no session of {role_arn}")
+        super().__init__(clock or SystemClock(), RETRY_SECONDS, f"there is no session of {role_arn}")
         self.role_arn = role_arn
         self._sts = sts
         self._name = session_name
@@ -89,7 +90,7 @@ class RoleCredentials(ExpiringCredentials):
 
     async def _next(self) -> tuple[Credential | None, float, float]:
         found, expires = await self._assume(await self._make_token())
-        return found, expires, expires - REFRESH_BEFORE_SECONDS
+        return found, expires, expires - REFRESH_BEFORE_SECONDS - self._clock.now()
 
     def _failure(self, error: Exception) -> str:
         reason = str(error) if isinstance(error, DualSyncError) else type(error).__name__

@@ -59,7 +59,7 @@ class Checkpoints:
     _resumed_keys: int = 0
     """Keys that the resumed run had settled."""
     _written: float = 0.0
-    """When this run's record was written, in seconds since the epoch."""
+    """When this run's record was written, in seconds of `Clock.monotonic`."""
     _own: Record | None = None
     """This run's record, once it is written."""
     _dead: list[Record] = field(default_factory=list)
@@ -67,7 +67,7 @@ class Checkpoints:
 
     async def resume_ranges(self) -> list[RangeProgress]:
         """Return the ranges of the killed run that had settled most; none if there is nothing to resume."""
-        now = self._written = self.clock.now()
+        now, self._written = self.clock.now(), self.clock.monotonic()
         best: tuple[tuple[int, int], Record, list[RangeProgress]] | None = None
         async for record in self.ledger.records(FINDER_CHECKPOINT):
             if now - record.time < LIVENESS_PERIODS * self.period:
@@ -105,11 +105,11 @@ class Checkpoints:
 
     async def save(self, ranges: Sequence[RangeProgress]) -> None:
         """Write what is settled, if the period is over. Any range writes for all."""
-        if self.clock.now() - self._written >= self.period:
+        if self.clock.monotonic() - self._written >= self.period:
             await self._write(ranges)
 
     async def _write(self, ranges: Sequence[RangeProgress]) -> None:
-        now = self._written = self.clock.now()
+        now, self._written = self.clock.now(), self.clock.monotonic()
         if sum(progress.settled_keys for progress in ranges) > self._resumed_keys:
             self._tries = 0
         data: dict[str, object] = {

@@ -36,7 +36,10 @@ class RangeProgress:
         return int(self._settled["here"]) + int(self._settled["there"])
 
     def settle(self, now: float) -> None:
-        """Mark everything found so far as queued or kept, so that another run may resume here."""
+        """Mark everything found so far as queued or kept, so that another run may resume here.
+
+        `now` in seconds of `Clock.monotonic`.
+        """
         report, counters = self.report, self.report.counters
         self.settled_at = now
         self._settled: dict[str, Any] = {

@@ -184,7 +184,7 @@ class Finder:
         counters, rest = progress.report.counters, progress.rest
         here, there = list_scope(self._scope, self._local, rest), list_scope(self._scope, self._remote, rest)
         seen = counters.here + counters.there
-        progress.settled_at = self._clock.now()
+        progress.settled_at = self._clock.monotonic()
         async for pairs in merge(here, there, counters, equal_too=not run.seeded):
             progress.marks.count_keys(counters.here + counters.there - seen, counters.last)
             seen = counters.here + counters.there
@@ -192,7 +192,7 @@ class Finder:
             while len(batch) >= BATCH:
                 await self._settle(batch[:BATCH], progress, run)
                 del batch[:BATCH]
-            now = self._clock.now()
+            now = self._clock.monotonic()
             if batch and now - progress.settled_at >= self._checkpoint_seconds:
                 await self._settle(batch, progress, run)
                 batch.clear()
@@ -200,7 +200,7 @@ class Finder:
                 progress.settle(now)
             await run.checkpoints.save(run.ranges)
         await self._settle(batch, progress, run)
-        progress.settle(self._clock.now())
+        progress.settle(self._clock.monotonic())
 
     async def _settle(self, pairs: Sequence[ListedPair], progress: RangeProgress, run: RunState) -> None:
         """Queue the pairs that differ, record those that are equal, and hold back deletions."""

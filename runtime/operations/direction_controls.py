@@ -133,14 +133,14 @@ async def wait_until_empty(
     on_progress: Callable[[QueueProgress], Awaitable[None] | None],
 ) -> bool:
     """Wait until the queues are empty; False after `seconds` without that."""
-    end, empty = context.clock.now() + seconds, 0
+    end, empty = context.clock.monotonic() + seconds, 0
     while True:
         now = await read_progress(context, sides)
         on_progress(now)
         empty = empty + 1 if not now.remaining else 0
         if empty >= EMPTY_POLLS:
             return True
-        if context.clock.now() >= end:
+        if context.clock.monotonic() >= end:
             return False
         await context.clock.sleep(POLL_SECONDS)
 
@@ -152,12 +152,12 @@ async def wait_until_idle(
     on_progress: Callable[[QueueProgress], Awaitable[None] | None],
 ) -> bool:
     """Wait until every living worker is paused and has nothing in hand; False after `seconds` without that."""
-    end = context.clock.now() + seconds
+    end = context.clock.monotonic() + seconds
     while True:
         now = await read_progress(context, sides)
         on_progress(now)
         if not any(now.busy.values()):
             return True
-        if context.clock.now() >= end:
+        if context.clock.monotonic() >= end:
             return False
         await context.clock.sleep(POLL_SECONDS)

@@ -115,12 +115,12 @@ async def key_state(context: OperatorContext, side: Side) -> AccessKeyState:
 
 async def until_rotated(context: OperatorContext, side: Side, before: AccessKeyState, seconds: float) -> AccessKeyState:
     """Wait for another key than before, in use by all workers; return the last state after `seconds`."""
-    end = context.clock.now() + seconds
+    end = context.clock.monotonic() + seconds
     former = before.expected_user.key_id if before.expected_user else ""
     while True:
         now = await key_state(context, side)
         changed = now.expected_user is not None and now.expected_user.key_id != former
-        if (changed and now.is_healthy) or context.clock.now() >= end:
+        if (changed and now.is_healthy) or context.clock.monotonic() >= end:
             return now
         await context.clock.sleep(POLL_SECONDS)
 

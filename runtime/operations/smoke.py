@@ -50,20 +50,20 @@ async def run_round_trip(context: OperatorContext, here: Side, there: Side, seco
     content = secrets.token_bytes(64)
     direction, put = here.direction, None
     try:
-        start = context.clock.now()
+        start = context.clock.monotonic()
         written = await here.bucket.put(key, content, Attributes("application/octet-stream"), None, MUST_NOT_EXIST)
         if not await _wait_until(context, there, key, content, start + seconds):
             return RoundTrip(direction, key, error=f"not at {there.name} after {seconds:.0f} s")
-        put = context.clock.now() - start
+        put = context.clock.monotonic() - start
         # The workers of this direction write there. A refused write changes nothing.
         ignored = await find_ignored_condition(there.bucket, key)
         if ignored:
             return RoundTrip(direction, key, put, error=_UNSAFE.format(side=there.name, write=ignored))
-        start = context.clock.now()
+        start = context.clock.monotonic()
         await here.bucket.delete(key, Precondition(written.etag))
         if not await _wait_until(context, there, key, None, start + seconds):
             return RoundTrip(direction, key, put, error=f"deleted here, still at {there.name} after {seconds:.0f} s")
-        return RoundTrip(direction, key, put, context.clock.now() - start)
+        return RoundTrip(direction, key, put, context.clock.monotonic() - start)
     except DualSyncError as e:
         return RoundTrip(direction, key, put, error=f"{type(e).__name__}: {e}")
     finally:
@@ -76,7 +76,7 @@ async def _wait_until(context: OperatorContext, side: Side, key: str, content: b
     while True:
         if await _content(side, key) == content:
             return True
-        if context.clock.now() >= end:
+        if context.clock.monotonic() >= end:
             return False
         await context.clock.sleep(POLL_SECONDS)
 

@@ -33,7 +33,7 @@ _LAGS: dict[str, str] = {Outcome.COPIED: "put", Outcome.DELETED: "delete"}
 
 
 class _Window:
-    """Counts since `start`, in seconds since the epoch."""
+    """Counts since `start`, in seconds of `Clock.monotonic`."""
 
     def __init__(self, start: float) -> None:
         self.start = start
@@ -59,7 +59,8 @@ class HeartbeatLog:
         self._since = self._started
         self._total: Counter[str] = Counter()
         self._bytes = 0
-        self._now, self._before = _Window(self._started), _Window(self._started)
+        start = clock.monotonic()
+        self._now, self._before = _Window(start), _Window(start)
         self._problems: deque[dict[str, object]] = deque(maxlen=PROBLEMS_KEPT)
         self._denied: dict[str, object] = {}
         """The refusal that waits for an operator; empty when its key is not refused any more."""
@@ -112,7 +113,7 @@ class HeartbeatLog:
         }
 
     def _roll_window(self) -> None:
-        now = self._clock.now()
+        now = self._clock.monotonic()
         if now - self._now.start >= WINDOW_SECONDS:
             self._before = self._now if now - self._now.start < 2 * WINDOW_SECONDS else _Window(now - WINDOW_SECONDS)
             self._now = _Window(now)
@@ -131,7 +132,7 @@ class HeartbeatLog:
             "last_event": int(self._last_event),
             "total": dict(self._total),
             "bytes": self._bytes,
-            "window_seconds": max(1, int(now - self._before.start)),
+            "window_seconds": max(1, int(self._clock.monotonic() - self._before.start)),
             "window": dict(self._before.outcomes + self._now.outcomes),
             "window_bytes": self._before.bytes + self._now.bytes,
             "problems": list(self._problems),
@@ -145,9 +146,9 @@ class HeartbeatLog:
 
     async def beat(self, ledger: Ledger, in_flight: Callable[[], int]) -> None:
         """Write the heartbeat for ever. A ledger that does not answer does not stop the worker."""
-        written, last, logged = "", 0.0, self._clock.now()
+        written, last, logged = "", 0.0, self._clock.monotonic()
         while True:
-            now = self._clock.now()
+            now = self._clock.monotonic()
             if self.state != written or now - last >= HEARTBEAT_INTERVAL_SECONDS:
                 written, last = self.state, now
                 await self.write(ledger, in_flight())

@@ -40,10 +40,10 @@ class _Rate:
 
     def _now(self) -> float:
         """Return the amount that could have been served until now."""
-        return self._served + (self._clock.now() - self._at) * self.rate
+        return self._served + (self._clock.monotonic() - self._at) * self.rate
 
     def limit(self, rate: float) -> None:
-        self._served, self._at = self._now(), self._clock.now()
+        self._served, self._at = self._now(), self._clock.monotonic()
         if self.rate <= 0:
             self._booked = self._served - rate
         self.rate = rate

@@ -128,10 +128,10 @@ class Report:
         if len(self.named) < MAX_NAMED_DIFFERENCES:
             self.named.append(explained)
 
-    def add_progress_point(self, now: float, seen: ComparisonCounts) -> None:
-        """Add a point of the progress; drop every second one when there are many."""
+    def add_progress_point(self, seconds: float, seen: ComparisonCounts) -> None:
+        """Add a point of the progress, `seconds` after the start; drop every second one when there are many."""
         self.seen = seen
-        self.progress.append((now - self.started, max(seen.cn, seen.global_)))
+        self.progress.append((seconds, max(seen.cn, seen.global_)))
         if len(self.progress) > 400:
             self.progress = self.progress[::2]
 

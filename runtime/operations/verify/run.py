@@ -31,6 +31,7 @@ async def verify(
     `each` gets every difference as data, also those that the report does not name.
     """
     cn, global_ = context.both()
+    begun = context.clock.monotonic()
     report = Report(
         pair=context.pair,
         buckets=(cn.settings.local_bucket, global_.settings.local_bucket),
@@ -51,7 +52,7 @@ async def verify(
     )
 
     def note(seen: ComparisonCounts) -> None:
-        report.add_progress_point(context.clock.now(), seen)
+        report.add_progress_point(context.clock.monotonic() - begun, seen)
         on_progress(seen)
 
     comparison = Comparison(cn.lister, global_.lister, depth, prefix, [await side.scope() for side in context.carriers])
@@ -62,7 +63,7 @@ async def verify(
                 if each is not None:
                     each(explained.data)
     report.finished = context.clock.now()
-    report.add_progress_point(report.finished, comparison.seen)
+    report.add_progress_point(context.clock.monotonic() - begun, comparison.seen)
     return report
 
 

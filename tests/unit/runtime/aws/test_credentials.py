@@ -11,8 +11,10 @@ import pytest
 
 from dualsync.runtime.aws.credentials import REFRESH_SECONDS, MachineCredentials
 from dualsync.runtime.errors import CredentialRejectedError
+from tests.support.fakes.clock import FakeClock, Time
 
 EXPIRY = 1_790_003_600.0
+START = EXPIRY - 3600
 
 
 class Frozen:
@@ -46,16 +48,6 @@ class Session:
         return Frozen(self.lookups)
 
 
-class Time:
-    """A clock that the test sets."""
-
-    def __init__(self) -> None:
-        self.now = EXPIRY - 3600
-
-    def __call__(self) -> float:
-        return self.now
-
-
 async def settle(credentials: MachineCredentials) -> None:
     """Wait for a lookup in the background."""
     if credentials._finding is not None:
@@ -64,7 +56,7 @@ async def settle(credentials: MachineCredentials) -> None:
 
 async def test_concurrent_requests_share_one_lookup_in_a_separate_thread() -> None:
     session = Session()
-    credentials = MachineCredentials(session, Time())  # type: ignore[arg-type]
+    credentials = MachineCredentials(session, FakeClock(Time(START)))  # type: ignore[arg-type]
     session.gate.clear()
     waiting = [asyncio.create_task(credentials.get()) for _ in range(128)]
     await asyncio.sleep(0)
@@ -77,8 +69,8 @@ async def test_concurrent_requests_share_one_lookup_in_a_separate_thread() -> No
 
 
 async def test_valid_key_is_used_during_a_lookup() -> None:
-    session, now = Session(), Time()
-    credentials = MachineCredentials(session, now)  # type: ignore[arg-type]
+    session, now = Session(), Time(START)
+    credentials = MachineCredentials(session, FakeClock(now))  # type: ignore[arg-type]
     assert (await credentials.get()).access_key_id == "AKIA1"
     now.now += REFRESH_SECONDS + 1
     session.gate.clear()
@@ -88,10 +80,32 @@ async def test_valid_key_is_used_during_a_lookup() -> None:
     assert (await credentials.get()).access_key_id == "AKIA2"
 
 
+async def test_step_of_the_wall_clock_delays_no_lookup() -> None:
+    session, now = Session(), Time(START)
+    clock = FakeClock(now)
+    credentials = MachineCredentials(session, clock)  # type: ignore[arg-type]
+    await credentials.get()
+    clock.skew -= 3600
+    now.now += REFRESH_SECONDS + 1
+    await credentials.get()
+    await settle(credentials)
+    assert (await credentials.get()).access_key_id == "AKIA2"
+    session.error = OSError("metadata")
+    now.now += REFRESH_SECONDS + 1
+    await credentials.get()
+    await settle(credentials)
+    clock.skew -= 3600
+    session.error = None
+    now.now += REFRESH_SECONDS + 1
+    await credentials.get()
+    await settle(credentials)
+    assert (await credentials.get()).access_key_id == "AKIA4"
+
+
 @pytest.mark.parametrize("error", [RuntimeError("refreshed credentials are still expired"), OSError("metadata")])
 async def test_valid_key_is_kept_until_it_expires_if_lookups_fail(error: Exception) -> None:
-    session, now = Session(), Time()
-    credentials = MachineCredentials(session, now)  # type: ignore[arg-type]
+    session, now = Session(), Time(START)
+    credentials = MachineCredentials(session, FakeClock(now))  # type: ignore[arg-type]
     await credentials.get()
     session.error = error
     while now.now < EXPIRY - 61:
@@ -108,7 +122,7 @@ async def test_valid_key_is_kept_until_it_expires_if_lookups_fail(error: Excepti
 
 async def test_rejected_key_is_replaced_if_there_is_another() -> None:
     session = Session(None)
-    credentials = MachineCredentials(session, Time())  # type: ignore[arg-type]
+    credentials = MachineCredentials(session, FakeClock(Time(START)))  # type: ignore[arg-type]
     await credentials.get()
     assert await credentials.renew()
     session.error = RuntimeError("no metadata")
@@ -118,7 +132,7 @@ async def test_rejected_key_is_replaced_if_there_is_another() -> None:
 
 async def test_cancelled_request_does_not_stop_the_lookup_for_others() -> None:
     session = Session()
-    credentials = MachineCredentials(session, Time())  # type: ignore[arg-type]
+    credentials = MachineCredentials(session, FakeClock(Time(START)))  # type: ignore[arg-type]
     session.gate.clear()
     first, second = (asyncio.create_task(credentials.get()) for _ in range(2))
     await asyncio.sleep(0)
@@ -134,4 +148,4 @@ async def test_machine_without_a_credential_raises() -> None:
             return None
 
     with pytest.raises(CredentialRejectedError, match="give it a role"):
-        await MachineCredentials(Empty(), Time()).get()  # type: ignore[arg-type]
+        await MachineCredentials(Empty(), FakeClock(Time(START))).get()  # type: ignore[arg-type]

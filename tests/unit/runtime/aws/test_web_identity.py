@@ -24,6 +24,7 @@ from dualsync.runtime.aws.web_identity import (
     sign_token,
 )
 from dualsync.runtime.errors import CredentialRejectedError, PermanentError, RetryableError, UnavailableError
+from tests.support.fakes.clock import FakeClock, Time
 from tests.support.scripted_server import KEY, ReceivedRequest, answer, scripted
 
 NOW = 1_790_000_000.0
@@ -75,10 +76,11 @@ class RoleSession:
     """A role's credentials with a clock that the test sets, and tokens that can fail."""
 
     def __init__(self, sts: Any) -> None:
-        self.now = NOW
+        self.time = Time(NOW)
+        self.clock = FakeClock(self.time)
         self.made = 0
         self.error: Exception | None = None
-        self.credentials = RoleCredentials(sts, ROLE, "p-global", self._token, lambda: self.now)
+        self.credentials = RoleCredentials(sts, ROLE, "p-global", self._token, self.clock)
 
     async def _token(self) -> str:
         self.made += 1
@@ -102,14 +104,26 @@ async def test_session_is_renewed_in_the_background_before_it_expires() -> None:
         role = RoleSession(server.caller("sts", NoCredentials()))
         assert await asyncio.gather(*(role.key() for _ in range(20))) == ["ASIA1"] * 20
         assert len(server.requests) == 1
-        role.now = NOW + SESSION_SECONDS - REFRESH_BEFORE_SECONDS - 1
+        role.time.now = NOW + SESSION_SECONDS - REFRESH_BEFORE_SECONDS - 1
         assert await role.key() == "ASIA1"
         assert len(server.requests) == 1
-        role.now += 1
+        role.time.now += 1
         assert await asyncio.gather(*(role.key() for _ in range(20))) == ["ASIA1"] * 20
         await role.settle()
         assert await role.key() == "ASIA2"
         assert len(server.requests) == role.made == 2
+
+
+async def test_step_of_the_wall_clock_delays_no_renewal() -> None:
+    answers = [session(1, NOW + SESSION_SECONDS), session(2, NOW + 2 * SESSION_SECONDS)]
+    async with scripted(*answers) as server:
+        role = RoleSession(server.caller("sts", NoCredentials()))
+        await role.key()
+        role.clock.skew -= 86_400
+        role.time.now += SESSION_SECONDS - REFRESH_BEFORE_SECONDS
+        assert await role.key() == "ASIA1"
+        await role.settle()
+        assert await role.key() == "ASIA2"
 
 
 async def test_request_is_unsigned_and_names_role_session_and_token() -> None:
@@ -140,16 +154,16 @@ async def test_valid_session_is_kept_if_its_renewal_fails(fault: Exception) -> N
     async with scripted(session(1, NOW + SESSION_SECONDS), session(2, NOW + 2 * SESSION_SECONDS)) as server:
         role = RoleSession(server.caller("sts", NoCredentials()))
         await role.key()
-        role.error, role.now = fault, NOW + SESSION_SECONDS - REFRESH_BEFORE_SECONDS
+        role.error, role.time.now = fault, NOW + SESSION_SECONDS - REFRESH_BEFORE_SECONDS
         for _ in range(3):
             assert await role.key() == "ASIA1"
             await role.settle()
         assert role.made == 2
-        role.now += RETRY_SECONDS
+        role.time.now += RETRY_SECONDS
         assert await role.key() == "ASIA1"
         await role.settle()
         assert role.made == 3
-        role.now = NOW + SESSION_SECONDS
+        role.time.now = NOW + SESSION_SECONDS
         with pytest.raises(CredentialRejectedError) as refused:
             await role.key()
         assert ROLE in str(refused.value)

@@ -10,6 +10,7 @@ from dualsync.runtime.log import State
 from dualsync.runtime.service.consumer import WAIT_SECONDS
 from dualsync.runtime.service.operator_controls import CONTROL_POLL_SECONDS, DirectionControls, read_controls
 from dualsync.runtime.settings import SideName
+from tests.support.fakes.clock import FakeClock
 from tests.support.operator_harness import Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
@@ -55,6 +56,25 @@ def test_pause_waits_until_all_workers_are_paused() -> None:
     answer = operator.call("pause", "--wait", "--yes", "--json")
     assert answer.code == 0
     assert answer.data["still"] is True
+
+
+class Stepping(FakeClock):
+    """A clock that steps back by an hour during the first sleep."""
+
+    async def sleep(self, seconds: float) -> None:
+        self.skew = -3600.0
+        await super().sleep(seconds)
+
+
+@pytest.mark.parametrize("arguments", [("pause", "--wait", "--yes"), ("drain",)])
+def test_step_of_the_wall_clock_prolongs_no_wait(arguments: tuple[str, ...]) -> None:
+    operator = Operator()
+    asyncio.run(operator.heartbeat())
+    operator.put(CN, "k")
+    operator.clock = Stepping(operator.time)
+    begun = operator.time.now
+    assert operator.call(*arguments, "--timeout", "20").code == 3
+    assert operator.time.now - begun == 20
 
 
 def test_pause_requires_confirmation() -> None:

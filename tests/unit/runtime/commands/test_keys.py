@@ -114,6 +114,21 @@ def test_wait_ends_when_the_new_key_is_proven() -> None:
     assert keyed("AKIA1").call("rotate-key", "cn", "--wait", "--timeout", "10").code == 3
 
 
+def test_step_of_the_wall_clock_prolongs_no_wait() -> None:
+    class Stepping(FakeClock):
+        """A clock that steps back by an hour during the first sleep."""
+
+        async def sleep(self, seconds: float) -> None:
+            self.skew = -3600.0
+            await super().sleep(seconds)
+
+    operator = keyed("AKIA1")
+    operator.clock = Stepping(operator.time)
+    begun = operator.time.now
+    assert operator.call("rotate-key", "cn", "--wait", "--timeout", "10").code == 3
+    assert operator.time.now - begun == 10
+
+
 def test_run_executes_the_pulumi_commands(monkeypatch: pytest.MonkeyPatch) -> None:
     operator = keyed("AKIA1")
     operator.clock = Rotating(operator)

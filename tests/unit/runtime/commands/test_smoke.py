@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import pytest
+
 from dualsync.runtime.errors import PreconditionFailedError
 from dualsync.runtime.model.objects import PutResult
 from dualsync.runtime.operations.smoke import run_round_trip
@@ -16,14 +18,16 @@ CN, GLOBAL = SideName.CN, SideName.GLOBAL
 
 
 class Working(FakeClock):
-    """A clock whose sleep lets the workers of these sides run."""
+    """A clock whose sleep lets the workers of these sides run, and steps the wall clock."""
 
     def __init__(self, operator: Operator, *sides: SideName) -> None:
         super().__init__(operator.time)
         self._operator = operator
         self._sides = sides
+        self.step = 0.0
 
     async def sleep(self, seconds: float) -> None:
+        self.skew = self.step
         await super().sleep(seconds)
         await self._operator.work(*self._sides, rounds=1)
 
@@ -47,6 +51,16 @@ def test_round_trip_removes_its_objects() -> None:
     at.call("smoke")
     at.settle()
     assert at.stores[CN].rows() == at.stores[GLOBAL].rows() == []
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+def test_round_trip_is_timed_without_the_wall_clock(step: float) -> None:
+    at = Operator()
+    clock = at.clock = Working(at, CN)
+    clock.step = step
+    found = asyncio.run(run_round_trip(at.context(), at.cn, at.global_, 60))
+    assert 0 < (found.put or 0) < 60
+    assert 0 < (found.deleted or 0) < 60
 
 
 def test_stopped_direction_is_reported() -> None:

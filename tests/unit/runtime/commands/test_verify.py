@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.model.objects import Attributes
 from dualsync.runtime.operations.verify.bucket_lister import Item
-from dualsync.runtime.operations.verify.compare import Kind, Pair, merge_listings
+from dualsync.runtime.operations.verify.compare import ComparisonCounts, ComparisonDepth, Kind, Pair, merge_listings
 from dualsync.runtime.operations.verify.reasons import Cause
+from dualsync.runtime.operations.verify.run import verify as compare
 from dualsync.runtime.operations.verify.svg import bar_chart, line_chart
 from dualsync.runtime.service.operator_controls import DirectionControls
 from dualsync.runtime.settings import SideName
@@ -86,6 +87,19 @@ def test_all_kinds_of_differences_are_found() -> None:
         "folder/k003": (Kind.ONLY_GLOBAL, Cause.DELETED),
     }
     assert verify(operator)["verdict"] == "5 keys differ; besides, 0 on their way, 0 so by the settings."
+
+
+def test_step_of_the_wall_clock_does_not_bend_the_progress() -> None:
+    operator = synced()
+
+    def step(_: ComparisonCounts) -> None:
+        operator.time.now += 5
+        operator.clock.skew -= 3600
+
+    report = asyncio.run(compare(operator.context(), ComparisonDepth(), grace=0, on_progress=step))
+    seconds = [at for at, _ in report.progress]
+    assert len(seconds) > 1
+    assert seconds == [5.0 * number for number in range(len(seconds))]
 
 
 def test_change_within_the_grace_period_is_under_way() -> None:

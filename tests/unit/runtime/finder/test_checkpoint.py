@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from dualsync.runtime.model.objects import ListedObject
 from dualsync.runtime.model.records import DELETION_APPROVAL, FINDER_CHECKPOINT, FINDER_POINTS, SEEDED, Record
 from tests.support.builders import USER
 from tests.support.fakes.bucket import FakeBucket
+from tests.support.fakes.clock import FakeClock
 from tests.support.finder_harness import FinderHarness
 
 KEYS = [f"k{n}" for n in range(8)]
@@ -151,6 +153,28 @@ def test_short_run_writes_no_checkpoint() -> None:
     made.checkpoint_seconds = CHECKPOINT_INTERVAL_SECONDS
     made.interrupt(4)
     assert made.checkpoints == []
+
+
+def test_step_of_the_wall_clock_delays_no_checkpoint() -> None:
+    """A run that is killed in the hour after the step would start again."""
+    made = interrupted_finder()
+    made.checkpoint_seconds = CHECKPOINT_INTERVAL_SECONDS
+    clock = FakeClock(made.time)
+    made.context = replace(made.context, clock=clock)
+
+    class Slow(Fragile):
+        async def list(
+            self, after: str = "", until: str = "", prefix: str = ""
+        ) -> AsyncIterator[Sequence[ListedObject]]:
+            async for page in super().list(after, until, prefix):
+                clock.skew = -3600.0
+                made.time.now += CHECKPOINT_INTERVAL_SECONDS
+                yield page
+
+    made.bucket = made.source = Slow(made.here, "role")
+    made.interrupt(3)
+    assert made.find().data() == interrupted_finder().find().data()
+    assert made.bucket.begun == ["k3"]
 
 
 def test_checkpoint_of_a_run_that_may_be_alive_is_kept() -> None:

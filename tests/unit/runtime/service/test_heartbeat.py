@@ -130,21 +130,57 @@ def test_state_is_logged_once_per_minute_with_the_held_deletions() -> None:
     ]
 
 
+def test_step_of_the_wall_clock_stops_no_heartbeat() -> None:
+    """A worker without heartbeats counts as gone, and the others take its share of the limits."""
+    time, ledger, log = Time(), FakeLedger(), Lines()
+    v = vitals(time, log)
+    v.line("INFO", "state", state=State.RUNNING)
+    written: list[int] = []
+
+    async def write(*_: object) -> None:
+        written.append(int(time.now))
+
+    async def story() -> None:
+        v.write = write  # type: ignore[assignment, method-assign]
+        v._clock = StoppingClock(time, int(2 * LOG_INTERVAL_SECONDS / TICK_SECONDS), step=-3600.0)
+        with pytest.raises(Enough):
+            await v.beat(ledger, lambda: 0)
+
+    asyncio.run(story())
+    assert [at - written[0] for at in written] == [0, 30, 60, 90, 120]
+    assert [line["event"] for line in log.lines] == ["state"] * 3
+
+
+def test_step_of_the_wall_clock_moves_no_window() -> None:
+    time = Time()
+    clock = FakeClock(time)
+    v = HeartbeatLog(Lines(), clock, "w1")
+    v.line("INFO", "outcome", outcome=Outcome.COPIED)
+    clock.skew -= 3600
+    time.now += WINDOW_SECONDS
+    v.line("INFO", "outcome", outcome=Outcome.COPIED)
+    assert (data(v)["window_seconds"], data(v)["window"]) == (int(WINDOW_SECONDS), {"copied": 2})
+    time.now += 2 * WINDOW_SECONDS
+    assert data(v)["window"] == {}
+
+
 class Enough(Exception):
     """The test's number of sleeps is over."""
 
 
 class StoppingClock(FakeClock):
-    """A clock that raises `Enough` after this number of sleeps."""
+    """A clock that raises `Enough` after this number of sleeps, and that jumps by `step` during the first."""
 
-    def __init__(self, time: Time, sleeps: int) -> None:
+    def __init__(self, time: Time, sleeps: int, step: float = 0.0) -> None:
         super().__init__(time)
         self.left = sleeps
+        self.step = step
 
     async def sleep(self, seconds: float) -> None:
         if not self.left:
             raise Enough
         self.left -= 1
+        self.skew = self.step
         await super().sleep(seconds)
 
 

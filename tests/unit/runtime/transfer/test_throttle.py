@@ -12,6 +12,7 @@ import pytest
 
 from dualsync.runtime.aws.http.body_memory import Admission
 from dualsync.runtime.transfer.throttle import MAX_SLEEP_SECONDS, Throttle
+from tests.support.fakes.clock import FakeClock, Time
 
 
 class TaskClock:
@@ -126,6 +127,24 @@ def test_fleet_keeps_the_limit_in_total() -> None:
         throttle.set_limits(1000 / len(fleet), 0)
     seconds = agenda.play(*(many(lambda each=each: each.wait_for_request(250), 40) for each in fleet))  # type: ignore[misc]
     assert 38 <= seconds <= 41, "40,000 bytes at 1,000 per second"
+
+
+@pytest.mark.parametrize("step", [-3600.0, 3600.0])
+async def test_step_of_the_wall_clock_changes_no_wait(step: float) -> None:
+    time = Time()
+    clock = FakeClock(time)
+    throttle = Throttle(clock)
+    throttle.set_limits(1000, 0)
+    await many(lambda: throttle.wait_for_request(1000), 5)
+    clock.skew += step
+    begun = time.now
+    await many(lambda: throttle.wait_for_request(1000), 5)
+    assert time.now - begun == 5.0
+    throttle.set_limits(500, 0)
+    clock.skew -= step
+    begun = time.now
+    await many(lambda: throttle.wait_for_request(1000), 5)
+    assert 8.0 <= time.now - begun <= 11.0
 
 
 def test_throttle_and_memory_bound_do_not_deadlock() -> None:
