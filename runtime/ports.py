@@ -255,7 +255,10 @@ class Queue(Protocol):
     async def delete(self, messages: Sequence[Message]) -> None: ...
 
     async def extend(self, messages: Sequence[Message], seconds: int) -> None:
-        """Hide at most 10 messages for `seconds` from now. A message that another receiver has is skipped."""
+        """Hide at most 10 messages for `seconds` from now.
+
+        A message that another receiver has, or that cannot be hidden for longer, is skipped.
+        """
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         """Send any number of messages; they are durable on return. `delay_seconds` ≤ 900."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dualsync.runtime.aws.errors import Refusal, error_of, malformed_as_unavailable
@@ -40,6 +40,9 @@ _COUNTS = (
 _SPENT_HANDLE = ("ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight")
 _SPENT_REASONS = ("does not exist or is not available", "receipt handle has expired")
 """What SQS writes of a handle that is spent, under codes that mean something else as well (InvalidParameterValue)."""
+_HIDDEN_LONG_ENOUGH = "total visibilitytimeout for the message is beyond the limit"
+"""What SQS writes, under InvalidParameterValue, of a message that would be hidden for more than 12 hours since its
+receive ("ChangeMessageVisibility", Amazon SQS API reference)."""
 
 
 @dataclass(slots=True)
@@ -56,6 +59,18 @@ class SqsMessage:
     """When it was sent, in seconds since the epoch."""
     hidden_until: float = math.inf
     """Until when it is hidden from other receivers for sure, in seconds of `Clock.monotonic`."""
+
+
+@dataclass(slots=True)
+class _Answered:
+    """The entries of a batch call that have their final answer, by number."""
+
+    done: set[str] = field(default_factory=set)
+    """Those that SQS has done."""
+    spent: set[str] = field(default_factory=set)
+    """Those whose receipt handle is spent: the message belongs to another receiver by now, or is gone."""
+    unchanged: set[str] = field(default_factory=set)
+    """Messages that cannot be hidden for longer: they return by themselves when their present time ends."""
 
 
 class SqsQueue:
@@ -110,8 +125,8 @@ class SqsQueue:
     async def extend(self, messages: Sequence[Message], seconds: int) -> None:
         """Hide the messages for `seconds` from now, ten per request, all requests at the same time.
 
-        Messages that no longer belong to this receiver are left out. A batch that fails does not keep the others back:
-        its error is raised when all have been answered.
+        Messages that no longer belong to this receiver, or cannot be hidden for longer, are left out. A batch or a
+        message that fails does not keep the others back: the error is raised when all have been answered.
         """
         batches = [messages[at : at + BATCH] for at in range(0, len(messages), BATCH)]
         results = await asyncio.gather(
@@ -124,10 +139,16 @@ class SqsQueue:
     async def _extend_batch(self, messages: Sequence[Message], seconds: int) -> None:
         asked = self._clock.monotonic()
         entries = [{"ReceiptHandle": message.handle, "VisibilityTimeout": seconds} for message in messages]
-        spent = await self._batch("ChangeMessageVisibilityBatch", self._url, entries)
-        for number, message in enumerate(messages):
-            if isinstance(message, SqsMessage):
-                message.hidden_until = -math.inf if str(number) in spent else asked + seconds
+        answered = _Answered()
+        try:
+            await self._batch("ChangeMessageVisibilityBatch", self._url, entries, answered)
+        finally:
+            for number, message in enumerate(messages):
+                if isinstance(message, SqsMessage):
+                    if str(number) in answered.spent:
+                        message.hidden_until = -math.inf
+                    elif str(number) in answered.done:
+                        message.hidden_until = asked + seconds
 
     async def send(self, bodies: Sequence[str], delay_seconds: int = 0) -> None:
         entries = [{"MessageBody": body, "DelaySeconds": delay_seconds} for body in bodies]
@@ -148,14 +169,15 @@ class SqsQueue:
         with malformed_as_unavailable("sqs GetQueueAttributes"):
             return sum(int(answer["Attributes"][name]) for name in _COUNTS)
 
-    async def _batch(self, operation: str, url: str, entries: Sequence[dict[str, Any]]) -> set[str]:
+    async def _batch(
+        self, operation: str, url: str, entries: Sequence[dict[str, Any]], answered: _Answered | None = None
+    ) -> None:
         """Send all entries, or raise: a batch call answers 200 even if some of its entries failed.
 
         An entry that the answer names neither as done nor as failed is sent again: a lost retry would be a lost change.
-        Return the numbers of the entries whose receipt handle is spent: with it the message belongs to another receiver
-        by now, or is gone.
+        `answered` is filled, also before an error is raised.
         """
-        spent: set[str] = set()
+        answered = answered or _Answered()
         todo = {str(number): entry for number, entry in enumerate(entries)}
         failed: list[Any] = []
         for _ in range(_ATTEMPTS):
@@ -163,10 +185,13 @@ class SqsQueue:
             answer = await self._ask(operation, url, Entries=batch)
             with malformed_as_unavailable(f"sqs {operation}"):
                 rejected = answer.get("Failed") or ()
-                spent |= {item["Id"] for item in rejected if _is_spent(item.get("Code"), item.get("Message"))}
-                failed = [item for item in rejected if item["Id"] not in spent]
+                answered.spent |= {item["Id"] for item in rejected if _is_spent(item.get("Code"), item.get("Message"))}
+                answered.unchanged |= {item["Id"] for item in rejected if _is_long_enough(item.get("Message"))}
+                harmless = answered.spent | answered.unchanged
+                failed = [item for item in rejected if item["Id"] not in harmless]
                 done = {item["Id"] for item in answer.get("Successful") or ()} - {item["Id"] for item in failed}
-                todo = {number: entry for number, entry in todo.items() if number not in done | spent}
+                answered.done |= done
+                todo = {number: entry for number, entry in todo.items() if number not in done | harmless}
             if not todo or any(item.get("SenderFault") for item in failed):
                 break
         if todo and not failed:
@@ -175,7 +200,6 @@ class SqsQueue:
             )
         if todo:
             raise _batch_error(operation, url, failed)
-        return spent
 
     async def _ask(self, operation: str, url: str, **given: Any) -> Any:
         try:
@@ -201,6 +225,11 @@ def _is_spent(code: str | None, message: str | None) -> bool:
     """
     text = (message or "").lower()
     return code in _SPENT_HANDLE or any(reason in text for reason in _SPENT_REASONS)
+
+
+def _is_long_enough(message: str | None) -> bool:
+    """Return whether a message is refused since it was hidden for 12 hours, the longest, and returns by itself."""
+    return _HIDDEN_LONG_ENOUGH in (message or "").lower()
 
 
 def _message(item: Any, hidden_until: float) -> SqsMessage:

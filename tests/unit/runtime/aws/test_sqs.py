@@ -148,3 +148,49 @@ async def test_visibility_is_counted_from_the_time_of_the_request() -> None:
         assert json.loads(script.requests[0].body)["WaitTimeSeconds"] == 10
         await hidden.extend(found, 90)
     assert [message.hidden_until for message in found] == [92.0, -math.inf]
+
+
+LIMIT = (
+    "Value 60 for parameter VisibilityTimeout is invalid. Reason: Total VisibilityTimeout for the message is beyond the"
+    " limit [43200 seconds]"
+)
+"""AWS's own text (https://github.com/localstack/localstack/issues/3956)."""
+
+
+def batch_answer(*failed: tuple[int, str, str, bool], of: int = 10) -> bytes:
+    """Return an answer to a batch in which these entries fail: number, code, message, the sender's fault."""
+    rows = [{"Id": str(n), "Code": code, "Message": text, "SenderFault": fault} for n, code, text, fault in failed]
+    done = [{"Id": str(n)} for n in range(of) if n not in [row[0] for row in failed]]
+    return answer(200, json.dumps({"Successful": done, "Failed": rows}).encode())
+
+
+def hidden_messages(count: int = 10) -> list[SqsMessage]:
+    return [SqsMessage(str(number), f"h{number}", 1, 0.0, 30.0) for number in range(count)]
+
+
+async def test_failed_entry_does_not_make_its_neighbours_lost() -> None:
+    async with scripted(batch_answer((4, "InvalidParameterValue", "Value 60 is invalid.", True))) as script:
+        found = hidden_messages()
+        with pytest.raises(DualSyncError, match="Value 60"):
+            await SqsQueue(script.caller("sqs"), "q", "d", clock=Ticking()).extend(found, 60)
+    assert [message.hidden_until for message in found] == [61.0] * 4 + [30.0] + [61.0] * 5
+
+
+async def test_failed_repetition_does_not_make_extended_messages_lost() -> None:
+    busy = (2, "InternalError", "", False)
+    answers = [batch_answer(busy), refusal("AccessDeniedException", "no")]
+    async with scripted(*answers) as script:
+        found = hidden_messages()
+        with pytest.raises(RetryableError, match="AccessDenied"):
+            await SqsQueue(script.caller("sqs"), "q", "d", clock=Ticking()).extend(found, 60)
+        assert len(script.requests) == 2
+    assert [message.hidden_until for message in found] == [61.0] * 2 + [30.0] + [61.0] * 7
+
+
+async def test_message_that_was_hidden_for_12_hours_returns_by_itself() -> None:
+    """It stays hidden for as long as it is: no error, which each later extension would raise again."""
+    async with scripted(batch_answer((0, "InvalidParameterValue", LIMIT, True))) as script:
+        found = hidden_messages()
+        await SqsQueue(script.caller("sqs"), "q", "d", clock=Ticking()).extend(found, 60)
+        assert len(script.requests) == 1
+    assert [message.hidden_until for message in found] == [30.0] + [61.0] * 9
