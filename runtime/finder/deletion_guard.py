@@ -20,6 +20,9 @@ FREE_SHARE = 10
 """Deletions that need no approval, whatever share of the keys they are."""
 SAMPLE = 100
 """Most held keys that the record lists."""
+MAX_SAMPLE_CHARACTERS = 256
+"""Characters of such a key. JSON writes one in up to 12 bytes, and the record has room for 400 KB (DynamoDB's largest
+item)."""
 
 
 async def read_approval(ledger: Ledger) -> Record | None:
@@ -79,7 +82,7 @@ class DeletionGuard:
                 await ledger.remove_record(held)
             return self.held_back
         report.held = waiting
-        sample = [f"{difference}: {key}" for key, difference in self.held_back[:SAMPLE]]
+        sample = [_sample_line(key, difference) for key, difference in self.held_back[:SAMPLE]]
         data = {"count": waiting, "reason": report.reason, "sample": sample}
         await ledger.record(Record(HELD_DELETION, HELD_ID, int(clock.now()), data=data))
         return ()
@@ -100,3 +103,11 @@ class DeletionGuard:
                 " (DUALSYNC_DELETION_LIMIT_PERCENT)"
             )
         return ""
+
+
+def _sample_line(key: str, difference: Difference) -> str:
+    """Return a held deletion for the record. The middle of a long key is left out, and the line says so."""
+    if len(key) <= MAX_SAMPLE_CHARACTERS:
+        return f"{difference}: {key}"
+    half = MAX_SAMPLE_CHARACTERS // 2
+    return f"{difference}, shortened: {key[:half]}…{key[1 - half :]}"

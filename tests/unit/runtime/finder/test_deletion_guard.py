@@ -129,3 +129,21 @@ def test_record_of_held_deletions_names_a_bounded_sample() -> None:
     sample = record.data["sample"]
     assert isinstance(sample, list)
     assert len(sample) == 100
+
+
+def test_record_of_held_deletions_shortens_long_keys_visibly() -> None:
+    world = FinderHarness(deletion_limit=1)
+    keys = ["a" * 256, "b" * 200 + "c" * 800]
+    world.both(*keys, "kept")
+    for key in keys:
+        world.here.delete(key, USER)
+    assert world.find().held == 2
+    record = world.record(HELD_DELETION)
+    assert record is not None
+    assert record.data["sample"] == [
+        f"deleted here: {keys[0]}",
+        f"deleted here, shortened: {'b' * 128}…{'c' * 127}",
+    ]
+    world.approve(2)
+    world.find()
+    assert set(world.queued_keys()) == set(keys), "only the sample is shortened"
