@@ -1,6 +1,7 @@
-"""Warnings about a store that lacks conditional writes, a kind of checksums, or restore states in listings.
+"""Warnings about a store that lacks conditional writes, a kind of checksums, restore states in listings, or metadata.
 
-A store's first refusal shows what it lacks; worker and finder log it once.
+A store's first refusal, or the first object without all of its metadata, shows what it lacks; worker and finder log it
+once.
 """
 
 from __future__ import annotations
@@ -25,6 +26,10 @@ class StoreSupport(Protocol):
     @property
     def refused_checksums(self) -> Set[str]:
         """Kinds of checksums that the store has refused."""
+
+    @property
+    def incomplete_key(self) -> str:
+        """Key of the first object whose metadata the store did not return in full; empty if there was none."""
 
 
 class ListingSupport(Protocol):
@@ -55,6 +60,16 @@ async def watch_stores(stores: Mapping[str, StoreSupport], clock: Clock, log: Lo
                     logged.add((name, kind))
                     reason = f"refuses checksums of the kind {kind}: its objects are not compared with their source's"
                     log.line("WARNING", "store", store=name, reason=f"{reason} (Limits: large objects)")
+            if store.incomplete_key and (name, "metadata") not in logged:
+                logged.add((name, "metadata"))
+                reason = "metadata that S3 does not return over REST (x-amz-missing-meta) is not copied"
+                log.line(
+                    "WARNING",
+                    "store",
+                    store=name,
+                    key=store.incomplete_key,
+                    reason=f"{reason}; further such objects are not logged (Limits: what does not travel)",
+                )
         for name in [name for name, store in conditional.items() if store.lacks_conditions]:
             del conditional[name]
             log.line(

@@ -95,7 +95,7 @@ class S3Bucket(BucketRequests):
                 if refusal.code in MISSING_OBJECT:
                     return None
                 raise error_of(refusal) from None
-            return wire.read_head(answer.headers, answer.length, is_s3=self._options.restores)
+            return self._head_of(key, answer, is_s3=self._options.restores)
         raise UnavailableError(f"s3 HeadObject {self._target(key)}: HEAD and GET disagree again and again")
 
     async def read(self, key: str) -> S3ObjectReader | None:
@@ -111,7 +111,7 @@ class S3Bucket(BucketRequests):
         if answer.body is not None:
             self.client.pool.release(connection)
         try:
-            seen = wire.read_head(answer.headers, answer.length, is_s3=self._options.restores)
+            seen = self._head_of(key, answer, is_s3=self._options.restores)
         except DualSyncError:
             if answer.body is None:
                 connection.abort()

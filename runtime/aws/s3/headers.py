@@ -107,6 +107,14 @@ def read_head(headers: Mapping[str, str], size: int | None, *, is_s3: bool = Fal
     )
 
 
+def lacks_metadata(headers: Mapping[str, str]) -> bool:
+    """Return whether S3 leaves entries of the user metadata out of its answer, as they are not legal in a header.
+
+    Such entries were written over SOAP ("GetObject", API Reference, x-amz-missing-meta).
+    """
+    return headers.get("x-amz-missing-meta", "").strip() not in ("", "0")
+
+
 def _is_opaque(headers: Mapping[str, str]) -> bool:
     """Return whether the ETag is no digest of the content ("Object", Amazon S3 API Reference, ETag)."""
     return (

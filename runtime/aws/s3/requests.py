@@ -9,6 +9,8 @@ from dualsync.runtime.aws.credentials import Credentials
 from dualsync.runtime.aws.errors import Refusal, error_of, request_id
 from dualsync.runtime.aws.http.answer import Answer
 from dualsync.runtime.aws.http.client import ServiceClient, ServiceError
+from dualsync.runtime.aws.s3 import headers as wire
+from dualsync.runtime.model.objects import ObjectHead
 from dualsync.runtime.model.streamed_body import StreamedBody
 
 
@@ -23,6 +25,8 @@ class BucketRequests:
         self._prefix = prefix
         self._base = f"/{bucket}" if path_style else ""
         self._request_headers = headers
+        self.incomplete_key = ""
+        """Key of the first object whose metadata S3 did not return in full; empty if there was none."""
 
     def use(self, credentials: Credentials) -> None:
         """Use another credential from now on; calls under way end with the old one."""
@@ -60,6 +64,12 @@ class BucketRequests:
             ids = request_id(answer.headers)
             raise error_of(Refusal("s3", operation, self._target(key), name, 500, request_id=ids))
         return answer
+
+    def _head_of(self, key: str, answer: Answer, *, is_s3: bool) -> ObjectHead:
+        """Return the object that the answer describes. Raises as `dualsync.runtime.aws.s3.headers.read_head`."""
+        if not self.incomplete_key and wire.lacks_metadata(answer.headers):
+            self.incomplete_key = key
+        return wire.read_head(answer.headers, answer.length, is_s3=is_s3)
 
     def _path(self, key: str) -> str:
         return f"{self._base}/{quote(self._prefix + key, safe='/-._~')}"

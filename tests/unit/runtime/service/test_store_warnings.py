@@ -14,6 +14,7 @@ from tests.support.fakes.gate import run
 class Store:
     lacks_conditions: bool = False
     refused_checksums: set[str] = field(default_factory=set)
+    incomplete_key: str = ""
 
 
 def test_store_without_conditional_writes_is_logged_once() -> None:
@@ -54,6 +55,23 @@ def test_refused_kind_of_checksums_is_logged_once() -> None:
         "refuses checksums of the kind sha1",
         "refuses checksums of the kind crc32",
     ]
+
+
+def test_object_whose_metadata_is_not_returned_is_logged_once() -> None:
+    here, there, log, time = Store(), Store(), Lines(), Time()
+    seen: list[int] = []
+
+    class Clock(FakeClock):
+        async def sleep(self, seconds: float) -> None:
+            seen.append(len(log.of("store")))
+            here.incomplete_key = "soap"
+            here.lacks_conditions = there.lacks_conditions = len(seen) == 3
+
+    run(watch_stores({"local": here, "remote": there}, Clock(time), log))
+    assert seen == [0, 1, 1, 3]
+    logged = log.of("store")[0]
+    assert (logged["store"], logged["key"]) == ("local", "soap")
+    assert "x-amz-missing-meta" in str(logged["reason"])
 
 
 @dataclass

@@ -56,6 +56,18 @@ async def test_key_is_encoded_as_signatures_require(key: str, path: str) -> None
         assert script.requests[0].path == f"/b/p/{path}"
 
 
+@pytest.mark.parametrize(("count", "noticed"), [("2", "k"), ("0", ""), ("", "")])
+async def test_metadata_that_s3_does_not_return_is_noticed(count: str, noticed: str) -> None:
+    """Values that were set over SOAP need not be legal in a header (API Reference, GetObject, x-amz-missing-meta)."""
+    headers = DATE | {"x-amz-meta-a": "1", "x-amz-missing-meta": count}
+    for read in (S3Bucket.head, S3Bucket.read):
+        async with scripted(answer(200, b"", **headers), answer(200, b"", **headers)) as script:
+            b = bucket(script)
+            await read(b, "k")
+            await read(b, "another")
+            assert b.incomplete_key == noticed
+
+
 async def test_object_headers_are_parsed_and_written_back() -> None:
     headers = DATE | {
         "Content_Type": "text/plain; charset=utf-8",
