@@ -15,7 +15,7 @@ from tests.simulation.scenarios.script import Scenario, expand, scenarios
 
 NOT_OVER_HTTP = re.compile(
     r" (deliver|take|until|fails|killed|unreachable|revoke|rekey|swap|expire|unversion|purge|archive|thaw) "
-    r"|given (kms|parts|silent|expiry|expires)|dead"
+    r"|given (kms|parts|silent|expiry|expires|uploads_by_start False)|dead"
     r"|\.conflict-|records"
 )
 """Scenarios that need control of single calls or messages, lifecycle rules, archives or simulated time."""
