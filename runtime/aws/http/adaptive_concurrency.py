@@ -31,6 +31,9 @@ class AdaptiveConcurrency:
     it, and from then on a whole window of answers widens it by one. A window cannot be narrower than one request, which
     is still too much for a service that answers quickly. So a refusal also sets the rate to a fraction of what the
     service has accepted. The rate grows again by a cubic function of time, and without bound once it is no limit.
+
+    A request that waits for other requests, and these, enter without a slot of the window. The window could be full of
+    requests that wait for them. The rate limits them too, and their refusals narrow the window.
     """
 
     def __init__(self, first: int = FIRST_WINDOW, most: int = MAX_WINDOW) -> None:
@@ -52,35 +55,26 @@ class AdaptiveConcurrency:
         """Return how many requests may begin per second; infinite before the first refusal."""
         return self._rate.allowed(asyncio.get_running_loop().time())
 
-    async def enter(self) -> None:
-        """Wait for a place, first come, first served."""
-        if self._running < self.window and not self._waiting:
-            self._running += 1
-        else:
-            turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-            self._waiting.append(turn)
-            try:
-                await turn
-            except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self._leave()
-                raise
+    async def enter(self, *, slot: bool = True) -> None:
+        """Wait for a slot of the window, first come, first served, and for a place of the rate."""
+        if slot:
+            await self._take_slot()
         pause = self._rate.reserve(asyncio.get_running_loop().time()) if self._rate.limited else 0.0
         if pause > 0:
             try:
                 await asyncio.sleep(pause)
             except asyncio.CancelledError:
-                self._leave()
+                self.leave_after_failure(slot=slot)
                 raise
 
-    def leave_after_answer(self) -> None:
+    def leave_after_answer(self, *, slot: bool = True) -> None:
         """Leave, after an answer. An idle window does not grow, since it has not been tried."""
         self._rate.accepted(asyncio.get_running_loop().time())
-        if self._running * 2 >= self.window:
+        if slot and self._running * 2 >= self.window:
             self._window = min(self._most, self._window + (1.0 if self._slow_start else 1.0 / self._window))
-        self._leave()
+        self.leave_after_failure(slot=slot)
 
-    def leave_after_refusal(self) -> None:
+    def leave_after_refusal(self, *, slot: bool = True) -> None:
         """Leave, after a refusal that asks for fewer requests."""
         now = asyncio.get_running_loop().time()
         if now >= self._calm_from:
@@ -88,13 +82,27 @@ class AdaptiveConcurrency:
             self._slow_start = False
             self._window = max(1.0, self._window / 2)
             self._rate.cut(now)
-        self._leave()
+        self.leave_after_failure(slot=slot)
 
-    def leave_after_failure(self) -> None:
+    def leave_after_failure(self, *, slot: bool = True) -> None:
         """Leave without an answer, which says nothing about the limits."""
-        self._leave()
+        if slot:
+            self._leave_slot()
 
-    def _leave(self) -> None:
+    async def _take_slot(self) -> None:
+        if self._running < self.window and not self._waiting:
+            self._running += 1
+            return
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(turn)
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self._leave_slot()
+            raise
+
+    def _leave_slot(self) -> None:
         self._running -= 1
         while self._waiting and self._running < self.window:
             turn = self._waiting.popleft()

@@ -11,8 +11,10 @@ BUDGET_BYTES = 160 << 20
 300 MB of resident memory, however many parts of large objects are under way (the benchmarks measure it)."""
 
 HAS_PRIORITY: ContextVar[bool] = ContextVar("has_priority", default=False)
-"""Whether the bytes being read belong to a request under way. S3 ends a request on which nothing moves
-(RequestTimeout), so they do not wait behind bodies for which no request has begun."""
+"""Whether a streamed request, or a read of a piece of its body, is under way. S3 ends a request on which nothing moves
+(RequestTimeout), so these reads do not wait behind bodies for which no request has begun. Such bodies hold memory while
+they wait for a client's window. So the streamed request and its reads take no slot of a window, or each would wait for
+the other."""
 
 
 class Admission:

@@ -209,7 +209,7 @@ class ServiceClient:
         return await self._retry(operation, target, once)
 
     async def _stream(self, *request: Any) -> tuple[Answer, Connection]:
-        """Do `_once` in its turn; no piece of the body waits for anything but memory."""
+        """Do `_once` in its turn; a piece of the body waits for memory, and neither for a window nor for a stream."""
         async with self._streams:
             before = HAS_PRIORITY.set(True)
             try:
@@ -227,19 +227,20 @@ class ServiceClient:
         given: dict[str, str] | None,
         body: Any,
     ) -> tuple[Answer, Connection]:
-        await self.concurrency.enter()
+        slot = not HAS_PRIORITY.get()
+        await self.concurrency.enter(slot=slot)
         try:
             large = len(body) >= EXPECT_BYTES if body else False
             request = await self._request(method, path, query, dict(given) if given else {}, body, large)
             connection, answer = await self._exchange(request, body, method == "HEAD")
         except BaseException:
-            self.concurrency.leave_after_failure()
+            self.concurrency.leave_after_failure(slot=slot)
             raise
         refusal = None if answer.status < 300 else self._refusal(operation, target, answer)
         if refusal is not None and (answer.status in _SLOW or isinstance(error_of(refusal), ThrottledError)):
-            self.concurrency.leave_after_refusal()
+            self.concurrency.leave_after_refusal(slot=slot)
         else:
-            self.concurrency.leave_after_answer()
+            self.concurrency.leave_after_answer(slot=slot)
         if refusal is None and not (operation not in _CONTENT and _is_page(answer)):
             return answer, connection
         try:

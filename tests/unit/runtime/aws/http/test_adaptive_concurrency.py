@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from dualsync.runtime.aws.http.adaptive_concurrency import FIRST_WINDOW, AdaptiveConcurrency
-from dualsync.runtime.aws.http.client import ServiceError
+from dualsync.runtime.aws.http.client import STREAMS, ServiceError
 from tests.support.scripted_server import answer, error, scripted
 from tests.support.virtual_time import run_at_once
 
@@ -71,6 +71,34 @@ async def test_cancelled_waiter_leaves_its_place_to_the_next() -> None:
     await asyncio.wait_for(second, 1)
 
 
+async def test_request_without_a_slot_waits_for_none_and_frees_none() -> None:
+    limit = AdaptiveConcurrency(2)
+    assert await fill(limit) == 2
+    ends = {limit.leave_after_answer: 2, limit.leave_after_failure: 2, limit.leave_after_refusal: 1}
+    for leave, window in ends.items():
+        await asyncio.wait_for(limit.enter(slot=False), 1)
+        leave(slot=False)
+        assert await fill(limit) == 0
+        assert limit.window == window
+
+
+def test_request_without_a_slot_waits_for_the_rate() -> None:
+    async def main() -> None:
+        limit, loop = AdaptiveConcurrency(), asyncio.get_running_loop()
+        await limit.enter(slot=False)
+        limit.leave_after_refusal(slot=False)
+        begun, rate = loop.time(), limit.rate
+        await asyncio.gather(*(limit.enter(slot=False) for _ in range(9)))
+        assert loop.time() - begun == pytest.approx(8 / rate)
+        entering = asyncio.create_task(limit.enter(slot=False))
+        await asyncio.sleep(0)
+        entering.cancel()
+        assert await fill(limit) == 0, "the rate makes all wait"
+        assert limit.window == FIRST_WINDOW // 2
+
+    run_at_once(main())
+
+
 async def test_client_reduces_its_window_after_slow_down(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("random.uniform", lambda low, high: 0)
     async with scripted(error(503, "SlowDown")) as script:
@@ -107,24 +135,28 @@ class Table:
         return True
 
 
+@pytest.mark.parametrize("slotless", [0, STREAMS])
 @pytest.mark.parametrize("per_second", [50, 1000])
-def test_throttled_table_is_used_at_its_rate_with_few_refusals(per_second: int) -> None:
-    """DynamoDB refuses a throttled write in milliseconds, so even one request at a time would be too many."""
+def test_throttled_table_is_used_at_its_rate_with_few_refusals(per_second: int, slotless: int) -> None:
+    """DynamoDB refuses a throttled write in milliseconds, so even one request at a time would be too many.
+
+    The first `slotless` writers enter without a slot of the window, as streams do.
+    """
     seconds, writers = 60, 128
 
     async def main() -> Table:
         limit, table = AdaptiveConcurrency(), Table(per_second)
         end = asyncio.get_running_loop().time() + seconds
 
-        async def writer() -> None:
+        async def writer(slot: bool) -> None:
             while asyncio.get_running_loop().time() < end:
-                await limit.enter()
+                await limit.enter(slot=slot)
                 if await table.write():
-                    limit.leave_after_answer()
+                    limit.leave_after_answer(slot=slot)
                 else:
-                    limit.leave_after_refusal()
+                    limit.leave_after_refusal(slot=slot)
 
-        await asyncio.gather(*(writer() for _ in range(writers)))
+        await asyncio.gather(*(writer(number >= slotless) for number in range(writers)))
         return table
 
     table = run_at_once(main())
