@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from dualsync.runtime.aws.http import tcp_socket
 from dualsync.runtime.aws.http.answer import Answer, decode_chunked, has_begun, read_head
+from dualsync.runtime.aws.http.body_pieces import next_piece
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.model.streamed_body import StreamedBody
 
@@ -207,7 +208,7 @@ class Connection(asyncio.BufferedProtocol):
         left = len(body)
         try:
             async with aclosing(body.__aiter__()) as pieces:
-                async for piece in pieces:
+                while (piece := await next_piece(pieces, waiter)) is not None:
                     if not await self._send(memoryview(piece), waiter):
                         return False
                     left -= len(piece)
@@ -217,7 +218,7 @@ class Connection(asyncio.BufferedProtocol):
         except BaseException:
             self.abort()  # the server waits for the rest
             raise
-        return True
+        return not left
 
     def _transfer_progress(self) -> tuple[int, bool]:
         """Return how many bytes have been acknowledged and received, and whether any sent ones are still under way."""

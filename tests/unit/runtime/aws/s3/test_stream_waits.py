@@ -10,14 +10,19 @@ import pytest
 from dualsync.runtime.aws.http.adaptive_concurrency import FIRST_WINDOW, AdaptiveConcurrency
 from dualsync.runtime.aws.http.body_memory import Admission
 from dualsync.runtime.aws.s3.bucket import S3Bucket
+from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.model.objects import MUST_NOT_EXIST, Attributes, PutResult
 from dualsync.runtime.model.streamed_body import StreamedBody
 from tests.support.scripted_server import (
+    CLOSE,
     ReceivedRequest,
     Script,
     answer,
+    client_of,
     error,
+    read_head,
     scripted,
+    serving,
 )
 
 SIZE = 100_000
@@ -138,3 +143,42 @@ async def test_refusal_cuts_the_rate_and_the_window_and_the_next_try_has_its_pla
         assert window[method].entered[:2] == [False, False]
         assert window[method].window == FIRST_WINDOW // 2
         assert window[method].rate < float("inf")
+
+
+@pytest.mark.parametrize("last", [CLOSE, error(400, "RequestTimeout")], ids=["connection lost", "refused"])
+async def test_piece_is_not_awaited_after_its_request_has_ended(last: bytes) -> None:
+    admission = Admission(SIZE)
+    others = await admission.body(SIZE)
+    reads: asyncio.Queue[ReceivedRequest] = asyncio.Queue()
+
+    def serve_and_note(request: ReceivedRequest) -> bytes:
+        reads.put_nowait(request)
+        return serve(request)
+
+    async def end(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+        await reads.get()
+        writer.write(last)
+
+    async with asyncio.timeout(PATIENCE_SECONDS), scripted(serve_and_note) as script, serving(end) as url:
+        source = Source(bucket(script, Window(), admission))
+        source.may_begin.set()
+        target = S3Bucket(client_of(url), "b", path_style=True)
+        with pytest.raises(UnavailableError):
+            await put(target, "k", source.body())
+        assert target.client.pool.open == 0
+        del others
+        assert admission.held_bytes == 0, "no read waits for memory any more"
+
+
+async def test_cancelled_stream_ends_the_read_of_its_piece() -> None:
+    async with asyncio.timeout(PATIENCE_SECONDS), scripted(serve) as script:
+        b = bucket(script, Window())
+        source = Source(b)
+        copy = asyncio.create_task(put(b, "k", source.body()))
+        await source.asked.wait()
+        copy.cancel()
+        await asyncio.wait({copy})
+        assert copy.cancelled()
+        assert source.ended.is_set()
+        assert b.client.pool.open == 0
