@@ -132,7 +132,10 @@ class Connection(asyncio.BufferedProtocol):
 
     async def _refusal(self, waiter: asyncio.Future[Answer]) -> Answer:
         """Return an answer that came before the body was sent. The server may take the next request for the body."""
-        answer = await waiter
+        try:
+            answer = await waiter
+        finally:
+            del waiter  # as above
         self.reusable = False
         if answer.status < 300:
             raise UnavailableError(f"the answer ({answer.status}) came before the request's body was sent")

@@ -9,10 +9,22 @@ from typing import cast
 
 import pytest
 
+from dualsync.runtime.aws.http import client as http_client
 from dualsync.runtime.aws.http.body_memory import Admission
+from dualsync.runtime.aws.http.connection import EXPECT_BYTES
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.errors import PermanentError, UnavailableError
-from tests.support.scripted_server import CLOSE, Last, ReceivedRequest, answer, error, scripted
+from tests.support.scripted_server import (
+    CLOSE,
+    Last,
+    ReceivedRequest,
+    answer,
+    client_of,
+    error,
+    read_head,
+    scripted,
+    serving,
+)
 from tests.support.wire import DATE, bucket
 
 
@@ -88,6 +100,28 @@ async def test_failed_request_releases_its_memory_at_once(size: int) -> None:
             b = S3Bucket(script.caller(), "b", "p/", path_style=True)
             with contextlib.suppress(UnavailableError):
                 await b.put_part("k", "u", 1, cast(bytes, await admission.body(size)))
+                pytest.fail("it was put")
+            await asyncio.sleep(0)
+            assert admission.held_bytes == 0
+    finally:
+        gc.enable()
+
+
+async def test_body_of_a_connection_that_is_lost_before_the_consent_releases_its_memory_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(http_client, "_HASHED_ASIDE", EXPECT_BYTES + 1)  # a thread releases it a moment later
+    admission = Admission(EXPECT_BYTES)
+
+    async def close(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(reader)
+
+    gc.disable()
+    try:
+        async with serving(close) as url:
+            b = S3Bucket(client_of(url), "b", path_style=True)
+            with contextlib.suppress(UnavailableError):
+                await b.put_part("k", "u", 1, cast(bytes, await admission.body(EXPECT_BYTES)))
                 pytest.fail("it was put")
             await asyncio.sleep(0)
             assert admission.held_bytes == 0
