@@ -44,8 +44,7 @@ class Admission:
             try:
                 await turn
             except asyncio.CancelledError:
-                if turn.done() and not turn.cancelled():
-                    self.release(size)
+                self.release(0 if turn.cancelled() else size)  # those behind it may fit now
                 raise
         else:
             self._held += size

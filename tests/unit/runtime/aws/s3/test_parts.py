@@ -140,6 +140,16 @@ async def test_cancelled_waiter_takes_no_memory() -> None:
     assert admission.held_bytes == 50
 
 
+async def test_cancelled_waiter_lets_those_behind_it_pass() -> None:
+    admission = Admission(100)
+    held = [await admission.body(60)]
+    large, small = (asyncio.create_task(admission.body(size)) for size in (50, 40))
+    await asyncio.sleep(0)
+    large.cancel()
+    held.append(await asyncio.wait_for(small, 60))
+    assert admission.held_bytes == 100
+
+
 # -- batches
 
 
