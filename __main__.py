@@ -54,4 +54,4 @@ try:
     main()
 except ConfigError as e:
     # The error is one line; a traceback would hide it.
-    raise pulumi.RunError(str(e)) from None
+    raise pulumi.RunError(stack_config.text_of(e)) from None

@@ -8,5 +8,14 @@ class ConfigError(ValueError):
 
     def __init__(self, key: str, value: object, problem: str, remedy: str) -> None:
         shown = "" if value is None else f"={value!r}"
-        super().__init__(f"{key}{shown}: {problem}; {remedy}".replace("\n", " "))
+        super().__init__(_line(f"{key}{shown}: {problem}; {remedy}"))
         self.key = key
+        self._without_value = _line(f"{key}: {problem}; {remedy}")
+
+    def without_value(self) -> str:
+        """Return the line without the value, which may be a secret."""
+        return self._without_value
+
+
+def _line(text: str) -> str:
+    return text.replace("\n", " ")

@@ -44,6 +44,16 @@ def names_set() -> set[str]:
     return {key.removeprefix(f"{PROJECT}:") for key in found if key.startswith(f"{PROJECT}:")}
 
 
+def text_of(error: ConfigError) -> str:
+    """Return an error's line, without the value if the stack's config holds its key as a secret.
+
+    A hand-over that is set under a wrong key must not be printed.
+    """
+    key = f"{PROJECT}:{error.key.partition('.')[0]}"
+    secret = pulumi_config.is_config_secret(key) or key in pulumi_config.get_config_secret_keys_env()
+    return error.without_value() if secret else str(error)
+
+
 def read(source: Source, names: Iterable[str] = ()) -> dict[str, Any]:
     """Return the keys that are set, typed.
 

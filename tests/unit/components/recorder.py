@@ -8,7 +8,7 @@ import json
 import logging
 import re
 import runpy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -312,8 +312,12 @@ def deploy(
     changes: dict[str, Any] | None = None,
     call: Call | None = None,
     cloud_of: Callable[[Deployment, Call | None], Cloud] = Cloud,
+    secret: Iterable[str] = (),
 ) -> Deployment:
-    """Run `__main__.py` as `stack` in `cloud_of`'s cloud, with config `changes` (None takes a key away)."""
+    """Run `__main__.py` as `stack` in `cloud_of`'s cloud, with config `changes` (None takes a key away).
+
+    `secret` are the keys that are set with `--secret`.
+    """
     config = config_of(stack) | {"dualsync:bundle": str(bundles)}
     for key, value in (changes or {}).items():
         config.pop(f"dualsync:{key}", None)
@@ -327,7 +331,7 @@ def deploy(
     cloud = cloud_of(deployment, call)
     monitor = Monitor(cloud, deployment)
     mocks.set_mocks(cloud, "dualsync", stack, False, logger, monitor, "organization")
-    pulumi.runtime.set_all_config(config)
+    pulumi.runtime.set_all_config(config, [f"dualsync:{key}" for key in secret])
     set_root_resource(None)  # type: ignore[arg-type]
 
     def program() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -300,6 +301,21 @@ def test_an_unknown_key_at_the_top_is_refused(bundles: Path, name: str, remedy: 
     """The engine ignores unknown keys, so a misspelt safety setting would not apply."""
     with pytest.raises(Exception, match=rf"^{name}='x': no such key at the top; {remedy}"):
         deploy("cn", bundles, {name: "x"})
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        ("peerCredental", "no such key at the top; use peerCredential"),
+        ("handOver", "unknown choice; use one of provider, stack-reference, config"),
+        ("peerStack", "not valid; use the stack's name, or organization/project/name"),
+        ("maxCapacity", "is not a whole number; give a whole number"),
+    ],
+)
+def test_the_value_of_a_secret_key_is_not_shown(bundles: Path, key: str, problem: str) -> None:
+    """A hand-over may be set under another key by mistake."""
+    with pytest.raises(Exception, match=rf"^{key}: {re.escape(problem)}$"):
+        deploy("cn", bundles, {key: '{"secret_access_key": "hunter2"}'}, secret=[key])
 
 
 def test_a_config_error_ends_the_program_before_anything_is_registered(bundles: Path) -> None:
