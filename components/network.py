@@ -98,7 +98,9 @@ class Network(pulumi.ComponentResource):
             ingress=[],
             egress=_rules(context.local),
             tags=context.tags("security-group"),
-            opts=context.options(self),
+            # Another VPC needs another group. EC2 refuses to delete the old one while machines are in it, and the name
+            # is free in the new VPC.
+            opts=context.options(self, delete_before_replace=False),
         )
         self.security_group_id = group.id
         if wanted.gateway_endpoints:

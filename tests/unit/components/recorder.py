@@ -55,7 +55,7 @@ class Registered:
     custom: bool
     parent: str
     protect: bool
-    delete_before_replace: bool
+    delete_before_replace: bool | None
     replacement_trigger: Any
     secret_outputs: tuple[str, ...]
     replace_on_changes: tuple[str, ...]
@@ -224,7 +224,7 @@ class Monitor(mocks.MockMonitor):
                     custom=request.custom,
                     parent=request.parent,
                     protect=request.protect,
-                    delete_before_replace=request.deleteBeforeReplace,
+                    delete_before_replace=request.deleteBeforeReplace if request.deleteBeforeReplaceDefined else None,
                     replacement_trigger=plain_value(request.replacement_trigger),
                     secret_outputs=tuple(request.additionalSecretOutputs),
                     replace_on_changes=tuple(request.replaceOnChanges),

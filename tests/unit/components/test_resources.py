@@ -158,3 +158,8 @@ def test_no_alarm_treats_a_late_metric_as_zero(deployment: Deployment) -> None:
     assert expressions
     for expression in expressions:
         assert not re.search(r"FILL\(\w+, 0\)", expression), expression
+
+
+def test_the_security_group_of_another_vpc_exists_before_the_machines_leave_the_old_one(cn: Deployment) -> None:
+    """With a fixed name the provider deletes first, and EC2 refuses the deletion of a group that machines use."""
+    assert cn.one("aws:ec2/securityGroup:SecurityGroup").delete_before_replace is False
