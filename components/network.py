@@ -83,10 +83,14 @@ class Network(pulumi.ComponentResource):
         wanted = context.local.network
         self.vpc_id = _vpc(context)
         routes = _routes(context, self.vpc_id, self)
+        zones = _availability_zones(context, self)
+        if not wanted.subnet_ids:
+            regular = _in_zones(context, self.vpc_id, tuple(routes), zones, self)
+            routes = {subnet_id: routes[subnet_id] for subnet_id in regular} or routes
         chosen = choose(context, self.vpc_id, routes)
         subnet_ids = tuple(sorted(route.subnet_id for route in chosen))
         self.subnet_ids = _for_workers(context, self.vpc_id, subnet_ids, self)
-        self.finder_subnet_ids = _for_fargate(context, self.vpc_id, subnet_ids, self)[:SCHEDULE_SUBNETS]
+        self.finder_subnet_ids = _for_fargate(context, self.vpc_id, subnet_ids, zones, self)[:SCHEDULE_SUBNETS]
         self.public_ip = needs_addresses(context, chosen)
 
         name = context.names.of("security-group")
@@ -308,13 +312,24 @@ def _for_workers(
     return found
 
 
+def _availability_zones(context: SideContext, parent: pulumi.Resource) -> tuple[str, ...]:
+    """Return the region's own zones, without Local Zones and Wavelength Zones.
+
+    Fargate does not run in those (ECS Developer Guide, "Amazon ECS applications in shared subnets, Local Zones, and
+    Wavelength Zones"), and not all of them have the workers' type of volume.
+    """
+    found = aws.get_availability_zones(
+        filters=[aws.GetAvailabilityZonesFilterArgs(name="zone-type", values=["availability-zone"])],
+        opts=context.invoke_options(parent),
+    ).zone_ids
+    return tuple(sorted(found))
+
+
 def _for_fargate(
-    context: SideContext, vpc_id: str, subnet_ids: tuple[str, ...], parent: pulumi.Resource
+    context: SideContext, vpc_id: str, subnet_ids: tuple[str, ...], regular: Sequence[str], parent: pulumi.Resource
 ) -> tuple[str, ...]:
-    """Return the subnets in Fargate's zones. Raises `ConfigError` if there is none."""
-    zones = FARGATE_ZONES.get(context.region)
-    if zones is None:
-        return subnet_ids
+    """Return the subnets in Fargate's zones, of the region's `regular` ones. Raises `ConfigError` if there is none."""
+    zones = FARGATE_ZONES.get(context.region, regular)
     found = _in_zones(context, vpc_id, subnet_ids, zones, parent)
     if not found:
         raise ConfigError(

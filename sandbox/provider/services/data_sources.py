@@ -97,6 +97,18 @@ def parameter(account: Account, args: Properties) -> Properties:
     }
 
 
+@function_of("aws:index/getAvailabilityZones:getAvailabilityZones")
+def availability_zones(account: Account, args: Properties) -> Properties:
+    found = account.client("ec2").describe_availability_zones(Filters=_filters(args))["AvailabilityZones"]
+    return {
+        "id": account.region,
+        "region": account.region,
+        "names": [zone["ZoneName"] for zone in found],
+        "zoneIds": [zone["ZoneId"] for zone in found],
+        "groupNames": sorted({zone.get("GroupName", "") for zone in found}),
+    }
+
+
 @function_of("aws:ec2/getInstanceType:getInstanceType")
 def instance_type(account: Account, args: Properties) -> Properties:
     name = args["instanceType"]

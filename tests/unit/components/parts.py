@@ -78,6 +78,7 @@ class World(pulumi.runtime.Mocks):
     zones: dict[str, str] = field(default_factory=lambda: {"subnet-a": "cnn1-az1", "subnet-b": "cnn1-az2"})
     offered: list[str] = field(default_factory=lambda: ["cnn1-az3", "cnn1-az2", "cnn1-az1"])
     tables: list[dict[str, Any]] = field(default_factory=lambda: [PUBLIC, PRIVATE, CLOSED])
+    availability_zones: list[str] = field(default_factory=lambda: ["cnn1-az1", "cnn1-az2", "cnn1-az3"])
     registered: list[Registered] = field(default_factory=list)
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
@@ -102,6 +103,10 @@ class World(pulumi.runtime.Mocks):
             case "getInstanceTypeOfferings:getInstanceTypeOfferings":
                 assert args.args["locationType"] == "availability-zone-id"
                 return {"locations": self.offered}, []
+            case "getAvailabilityZones:getAvailabilityZones":
+                (filter,) = args.args["filters"]
+                assert (filter["name"], filter["values"]) == ("zone-type", ["availability-zone"])
+                return {"zoneIds": self.availability_zones}, []
             case "getRouteTables:getRouteTables":
                 return {"ids": [table["routeTableId"] for table in self.tables]}, []
             case "getRouteTable:getRouteTable":

@@ -173,6 +173,8 @@ class Cloud(mocks.Mocks):
                 }
             case "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":
                 return {"locations": ["zone-1"], "id": "x", "region": "x"}
+            case "aws:index/getAvailabilityZones:getAvailabilityZones":
+                return {"zoneIds": ["zone-1"], "id": "x", "region": "x"}
             case "aws:kms/getPublicKey:getPublicKey":
                 return {"publicKey": PUBLIC_KEY, "keyId": args.args["keyId"], "id": "x", "region": "x"}
             case "aws:ec2/getVpcs:getVpcs":

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from dualsync.components.config.errors import ConfigError
@@ -12,10 +14,15 @@ from tests.unit.components.parts import CLOSED, PRIVATE, VPC, World, deploy, pai
 
 
 def network(world: World, **options: object) -> tuple[Network, World]:
+    return network_of(SideName.CN, world, NetworkOptions(**options)), world  # type: ignore[arg-type]
+
+
+def network_of(side: SideName, world: World, wanted: NetworkOptions) -> Network:
     made: list[Network] = []
-    model = pair(network=NetworkOptions(**options))  # type: ignore[arg-type]
-    deploy(lambda context: made.append(Network(context)), world, model, SideName.CN)
-    return made[0], world
+    model = pair(network=wanted)
+    model = replace(model, global_=replace(model.global_, network=wanted))
+    deploy(lambda context: made.append(Network(context)), world, model, side)
+    return made[0]
 
 
 def test_default_vpc_uses_every_subnet_with_internet_egress() -> None:
@@ -108,6 +115,31 @@ def test_the_finder_uses_only_zones_with_fargate() -> None:
     assert str(e.value) == (
         "cn.subnetIds=['subnet-a', 'subnet-b']: none is in a zone of cn-north-1 in which Fargate runs the finder; give"
         " one in cnn1-az1 or cnn1-az2 besides"
+    )
+
+
+def in_a_local_zone(*subnets: str) -> World:
+    """Return a network in us-west-2 with these subnets in a Local Zone, and subnet-b in an Availability Zone."""
+    zones = {"subnet-a": "usw2-az1", "subnet-b": "usw2-az2"} | dict.fromkeys(subnets, "usw2-lax1-az1")
+    regular = ["usw2-az1", "usw2-az2", "usw2-az3"]
+    return World(zones=zones, offered=[*regular, "usw2-lax1-az1"], availability_zones=regular)
+
+
+def test_a_subnet_of_a_local_zone_is_not_chosen() -> None:
+    """Fargate does not run there, and volumes of the workers' type are not in all of them."""
+    made = network_of(SideName.GLOBAL, in_a_local_zone("subnet-a"), NetworkOptions())
+    assert (made.subnet_ids, made.finder_subnet_ids) == (("subnet-b",), ("subnet-b",))
+
+
+def test_workers_run_in_a_named_subnet_of_a_local_zone_and_the_finder_does_not() -> None:
+    wanted = NetworkOptions(subnet_ids=("subnet-a", "subnet-b"))
+    made = network_of(SideName.GLOBAL, in_a_local_zone("subnet-a"), wanted)
+    assert (made.subnet_ids, made.finder_subnet_ids) == (("subnet-a", "subnet-b"), ("subnet-b",))
+    with pytest.raises(ConfigError) as e:
+        network_of(SideName.GLOBAL, in_a_local_zone("subnet-a"), NetworkOptions(subnet_ids=("subnet-a",)))
+    assert str(e.value) == (
+        "global.subnetIds=['subnet-a']: none is in a zone of us-west-2 in which Fargate runs the finder; give one in"
+        " usw2-az1 or usw2-az2 or usw2-az3 besides"
     )
 
 
