@@ -73,6 +73,7 @@ def worker(context: SideContext, reach: Reach, group_name: str) -> dict[str, Any
             _metrics(context),
             _drain(context, group_name),
             *_key(context),
+            *_replicas_key(context),
             *_federation(reach),
             *([_session()] if context.local.security.session_manager else []),
         ]
@@ -97,6 +98,7 @@ def finder(context: SideContext, reach: Reach, cluster_arn: str) -> dict[str, An
             *_prefix_list(context),
             _bundle(reach),
             *_key(context),
+            *_replicas_key(context),
             *_federation(reach),
             # The only resources of ListTasks are container instances; the cluster is its condition.
             allow("Others", ["ecs:ListTasks"], "*", Condition={"ArnEquals": {"ecs:cluster": cluster_arn}}),
@@ -211,6 +213,18 @@ def _key(context: SideContext) -> list[Statement]:
         return []
     condition = context.via_services("dynamodb", "s3", "secretsmanager", "sqs")
     return [allow("CustomerKey", ["kms:Decrypt", "kms:GenerateDataKey"], key, Condition=condition)]
+
+
+def _replicas_key(context: SideContext) -> list[Statement]:
+    """Allow reading what the peer's worker has written here with its KMS key (`kmsKey` of the peer), through S3 only.
+
+    Such an object is read when it is a conflict's loser, is written to the peer again, or its checksum is compared:
+    S3 shows the checksum only to a caller that may decrypt (S3 API Reference, HeadObject).
+    """
+    key = context.peer.replicas.kms_key
+    if not key or not context.pair.receives(context.side):
+        return []
+    return [allow("ReplicasKey", ["kms:Decrypt"], key, Condition=context.via_services("s3"))]
 
 
 def _federation(reach: Reach) -> list[Statement]:

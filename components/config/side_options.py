@@ -283,7 +283,8 @@ class Replicas:
     )
     kms_key: str = option(
         "kmsKey",
-        "ARN of the replicas' KMS key, in the peer's account and region. Its key policy must allow the peer's user.",
+        "ARN of the replicas' KMS key, in the peer's account and region. Its key policy must allow the peer's user,"
+        " worker and finder.",
         default="",
         setting="remote_kms_key",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,10 @@ import pytest
 from botocore import xform_name
 
 from dualsync.components import permissions
+from dualsync.components.config.model import PairModel
 from dualsync.components.config.side_options import Replicas
 from dualsync.components.permissions import Reach
-from dualsync.runtime.settings import SideName
+from dualsync.runtime.settings import Direction, SideName
 from tests.unit.components.parts import World, deploy, pair
 
 RUNTIME = Path(__file__).parents[3] / "runtime"
@@ -116,6 +118,37 @@ def test_tags_are_allowed_when_they_travel() -> None:
     for include in (False, True):
         deploy(program, World(), pair(replicas=Replicas(include_tags=include)), SideName.CN)
     assert [tagging & actions(policy) for policy in found] == [set(), tagging]
+
+
+KEY = "arn:aws-cn:kms:cn-north-1:111111111111:key/12345678-1234-1234-1234-123456789012"
+
+
+def statements_about(key: str, model: PairModel, side: SideName) -> list[list[dict[str, Any]]]:
+    """Return what the policies of worker and finder state about a key."""
+    reach = Reach(queue="q", dead_letter_queue="d", table="t", bundle_objects=("b",), log_group="l")
+    found: list[dict[str, Any]] = []
+
+    def program(context: Any) -> None:
+        found.append(permissions.worker(context, reach, "workers"))
+        found.append(permissions.finder(context, reach, "cluster"))
+
+    deploy(program, World(), model, side)
+    return [[s for s in policy["Statement"] if s["Resource"] == key] for policy in found]
+
+
+def test_worker_and_finder_may_read_replicas_that_the_peer_encrypts_with_a_key() -> None:
+    """A GET, and a HEAD that asks for a checksum, need kms:Decrypt (S3 API Reference, HeadObject)."""
+    model = pair()
+    replicas = Replicas(encryption="aws:kms", kms_key=KEY)
+    model = dataclasses.replace(model, global_=dataclasses.replace(model.global_, replicas=replicas))
+    for (statement,) in statements_about(KEY, model, SideName.CN):
+        assert statement["Action"] == ["kms:Decrypt"]
+        assert {service.partition(".")[0] for service in statement["Condition"]["StringEquals"]["kms:ViaService"]} == {
+            "s3"
+        }
+    assert statements_about(KEY, model, SideName.GLOBAL) == [[], []]
+    one_way = dataclasses.replace(model, direction=Direction.CN_TO_GLOBAL)
+    assert statements_about(KEY, one_way, SideName.CN) == [[], []], "nothing is written at a one-way pair's source"
 
 
 @pytest.mark.parametrize(
