@@ -10,7 +10,7 @@ from dualsync.components.config.prefixes import policy_patterns
 from dualsync.runtime.settings import SideName
 from tools.iam_roles.actions import CHANGING, READING, actions, resource_kinds
 from tools.iam_roles.boundary import boundary
-from tools.iam_roles.identities import boundary_stays, identities, keys, passing
+from tools.iam_roles.identities import boundary_stays, customer_key, identities, keys, passing
 from tools.iam_roles.machines import machines
 from tools.iam_roles.recording import Call, Phase, Recorder
 from tools.iam_roles.scopes import Scopes
@@ -42,12 +42,13 @@ def roles(recorder: Recorder, pair: PairModel, side: SideName) -> Mapping[str, S
     # Of a hand-over by config the secret is the own stack's, whose calls are those that the peer's makes otherwise.
     deploy = [c for c in (*read, *calls[Phase.CHANGE]) if c.stack == side or c.service == HAND_OVER]
     peer = [c for c in (*read, *calls[Phase.CHANGE]) if c.stack == side.peer]
+    found = {
+        "deploy": [*_grants(scopes, deploy, READING, CHANGING), *passing(scopes), *boundary_stays(scopes)],
+        "hand-over": _grants(scopes, peer, _only(READING), _only(CHANGING)),
+        "drift": _grants(scopes, read, READING),
+    }
     return {
-        "deploy": packed(
-            [*_grants(scopes, deploy, READING, CHANGING), *passing(scopes), *boundary_stays(scopes)],
-        ),
-        "hand-over": packed(_grants(scopes, peer, _only(READING), _only(CHANGING))),
-        "drift": packed(_grants(scopes, read, READING)),
+        **{role: packed([*statements, *customer_key(scopes, role)]) for role, statements in found.items()},
         "preview": packed(_grants(scopes, preview)),
         "smoke": packed(_smoke(scopes)),
         "boundary": [boundary(pair, side)],

@@ -27,7 +27,7 @@ from tests.unit.runtime.commands import test_smoke
 from tools.iam_roles.__main__ import declared
 from tools.iam_roles.actions import CHANGING, READING, UnknownActionError, actions, resource_kinds
 from tools.iam_roles.evaluator import Request, decide
-from tools.iam_roles.identities import by_key_policy
+from tools.iam_roles.identities import by_key_policy, customer_key
 from tools.iam_roles.machines import machines
 from tools.iam_roles.questions import BOUNDARY, EC2, QUESTIONS, documents, tagged
 from tools.iam_roles.scopes import Scopes
@@ -362,6 +362,33 @@ def test_a_configured_vpc_limits_the_network_resources_of_calls() -> None:
         for action in ("ec2:CreateVpcEndpoint", "ec2:ModifyVpcEndpoint"):
             assert may(action, "route-table/rtb-1", "vpc-1")
             assert may(action, "route-table/rtb-2", "vpc-2") is free
+
+
+KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/12345678-1234-1234-1234-123456789012"
+
+
+def test_a_configured_key_may_be_used_through_the_services_that_need_the_callers_rights() -> None:
+    """DynamoDB, S3 and Secrets Manager use a customer managed key with the rights of the caller."""
+    pair = declared()
+    keyed = replace(pair, cn=replace(pair.cn, security=replace(pair.cn.security, kms_key_arn=KEY)))
+
+    def may(role: str, action: str, service: str) -> bool:
+        found = [{"Statement": customer_key(Scopes(keyed, SideName.CN), role)}]
+        via = {"kms:ViaService": f"{service}.cn-north-1.amazonaws.com"}
+        return decide(found, Request(f"kms:{action}", KEY, via)).allowed
+
+    wanted = {
+        *(("deploy", "CreateGrant", "dynamodb"), ("deploy", "DescribeKey", "dynamodb")),
+        *(("deploy", "GenerateDataKey", service) for service in ("dynamodb", "s3", "secretsmanager")),
+        *((role, "GenerateDataKey", "secretsmanager") for role in ("deploy", "hand-over")),
+        *((role, "Decrypt", "secretsmanager") for role in ("deploy", "hand-over", "drift")),
+    }
+    assert all(may(*call) for call in wanted)
+    refused = {("drift", "Encrypt", "s3"), ("hand-over", "Decrypt", "s3"), ("deploy", "Decrypt", "ec2")}
+    refused |= {("preview", "Decrypt", "s3"), ("smoke", "Decrypt", "s3"), ("deploy", "PutKeyPolicy", "s3")}
+    assert not any(may(*call) for call in refused)
+    assert not any(customer_key(Scopes(pair, SideName.CN), role) for role in ROLES)
+    assert not customer_key(Scopes(keyed, SideName.GLOBAL), "deploy")
 
 
 @pytest.mark.parametrize("side", SIDES)
