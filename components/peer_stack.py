@@ -23,6 +23,9 @@ OPTIONS, PEER_OPTIONS = "options", "peerOptions"
 PEER_IDENTITY = "peerIdentity"
 """Fact of a side: the kind of identity of the peer's workers there. Stacks without it have a user."""
 
+SECRET_NAME = "secretName"
+"""Fact of a side: the secret from which its workers read the peer's hand-over. The peer's stack may write it."""
+
 ENVIRONMENT = "environment"
 """Fact of a side: the settings of its workers and finder."""
 
@@ -118,6 +121,7 @@ def cross_check(pair: PairModel, outputs: Mapping[str, Any], stack: str) -> None
                 f"stack {stack} deployed {theirs_is}",
                 "give both stacks the same in Pulumi.yaml (to change a deployed pair: Runbook, From keys to roles)",
             )
+        _compare_hand_over(pair, side, facts, stack)
         _compare_options(pair, side, facts, stack)
         _compare_rules(pair, side, facts.get(ENVIRONMENT) or {}, stack)
 
@@ -153,7 +157,7 @@ def _typed(outputs: Mapping[str, Any]) -> Iterator[tuple[str, Any, str, bool]]:
             if name in (OPTIONS, PEER_OPTIONS, ENVIRONMENT):
                 texts = isinstance(value, Mapping) and all(isinstance(text, str) for text in value.values())
                 yield f"{side}.{name}", value, "a mapping of texts", texts
-            elif name in (*SHARED_FACTS, PEER_IDENTITY):
+            elif name in (*SHARED_FACTS, PEER_IDENTITY, SECRET_NAME):
                 yield f"{side}.{name}", value, "a text", isinstance(value, str)
 
 
@@ -180,6 +184,27 @@ def _compare_direction(pair: PairModel, outputs: Mapping[str, Any], stack: str) 
         f"direction={value!r}: {deployed}; deploy it with the same direction next, until then changes of side"
         f" {source.peer if source else ''} are not copied"
     )
+
+
+def _compare_hand_over(pair: PairModel, peer: SideName, facts: Mapping[str, Any], stack: str) -> None:
+    """Compare the secret that this stack writes with the one that the peer's workers read, and the issuer of tokens.
+
+    If they differ, the peer's workers wait for this side's hand-over, or their tokens are refused, without an alarm.
+    """
+    wanted: dict[str, tuple[str, str]] = {}
+    if pair.hand_over is HandOverMode.PROVIDER and pair.receives(peer.peer):
+        wanted[SECRET_NAME] = pair.names(peer).secret, facts.get(SECRET_NAME) or ""
+    if pair.peer_identity is PeerIdentity.ROLE:
+        issuer = (facts.get(ENVIRONMENT) or {}).get(variable("token_issuer"), "")
+        wanted["issuer"] = pair.side(peer).issuer, issuer
+    for key, (ours, theirs) in wanted.items():
+        if theirs not in ("", ours):
+            raise ConfigError(
+                f"{peer}.{key}",
+                ours,
+                f"stack {stack} deployed {theirs!r}",
+                f"give both stacks the same in Pulumi.yaml; where that is the case, deploy stack {stack} first",
+            )
 
 
 def _compare_options(pair: PairModel, peer: SideName, facts: Mapping[str, Any], stack: str) -> None:

@@ -12,7 +12,16 @@ import pytest
 
 from dualsync.components.peer_stack import SHARED_RULES
 from dualsync.runtime.settings import variable
-from tests.unit.components.recorder import KEY_SECRET, Call, Deployment, by_role, config_of, deploy, in_clear
+from tests.unit.components.recorder import (
+    ISSUERS,
+    KEY_SECRET,
+    Call,
+    Deployment,
+    by_role,
+    config_of,
+    deploy,
+    in_clear,
+)
 
 READ = "pulumi:pulumi:readStackOutputs"
 VERSION = "aws:secretsmanager/secretVersion:SecretVersion"
@@ -113,6 +122,41 @@ def test_a_secret_output_in_the_place_of_a_fact_is_refused_and_not_shown(bundles
     with pytest.raises(Exception, match=rf"output {name} is not .* \(its type is secret\)") as found:
         deploy("cn", bundles, call=answering(DEPLOYED | {name: "hunter2"}, secret=[name]))
     assert "hunter2" not in str(found.value)
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "message"),
+    [
+        ({}, {"secretName": "another"}, "global.secretName='dth-credentials-cn-north-1': stack {} deployed 'another'; "),
+        (
+            by_role(),
+            {"peerIdentity": "role", "environment": {"DUALSYNC_TOKEN_ISSUER": "https://id.example.com/other"}},
+            f"global.issuer='{ISSUERS['global']}': stack {{}} deployed 'https://id.example.com/other'; ",
+        ),
+    ],
+)
+def test_a_hand_over_that_would_not_arrive_is_refused(
+    bundles: Path, ours: dict[str, Any], theirs: dict[str, Any], message: str
+) -> None:
+    """The peer's workers would wait for the secret, or their tokens be refused, without an alarm."""
+    remedy = "give both stacks the same in Pulumi.yaml; where that is the case, deploy stack {} first"
+    text = (message + remedy).format(*["organization/dualsync/global"] * 2)
+    with pytest.raises(pulumi.RunError, match=f"^{re.escape(text)}$"):
+        deploy("cn", bundles, ours, call=answering(DEPLOYED | {"global": FACTS | theirs}))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ({}, {"secretName": "dth-credentials-cn-north-1"}),
+        ({}, {"secretName": ""}),
+        ({"handOver": "config"}, {"secretName": "another"}),
+        (by_role(), {"peerIdentity": "role", "environment": {"DUALSYNC_TOKEN_ISSUER": ISSUERS["global"]}}),
+    ],
+)
+def test_a_hand_over_that_arrives_is_accepted(bundles: Path, ours: dict[str, Any], theirs: dict[str, Any]) -> None:
+    """With handOver=config the peer's stack writes the secret itself, whatever its name is here."""
+    assert deploy("cn", bundles, ours, call=answering(DEPLOYED | {"global": FACTS | theirs})).aws
 
 
 def peer_with(side: str, **changed: str) -> dict[str, Any]:
