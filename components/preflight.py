@@ -272,13 +272,31 @@ def check_deployer(holder: SideContext) -> None:
         holder.local.key("deployers"), deployers, len(_text(secret_policy(holder))), SECRET_POLICY, "a secret's policy"
     )
     caller = aws.get_caller_identity(opts=holder.invoke_options()).arn
-    if not any(_is_of(caller, pattern) for pattern in deployers):
+    named = [pattern for pattern in deployers if _is_of(caller, pattern)]
+    role = _role_of(holder, caller) if named else ""
+    if not named or (role and not any(fnmatch.fnmatchcase(role, pattern) for pattern in named)):
         raise ConfigError(
             holder.local.key("deployers"),
             list(deployers),
-            f"does not name {caller}, which deploys into account {holder.account_id}",
-            "add its role or user, or the secret could not be read and updated",
+            f"does not name {role or caller}, which deploys into account {holder.account_id}",
+            "add its role, with its path, or its user, or the secret could not be read and updated",
         )
+
+
+def _role_of(holder: SideContext, caller: str) -> str:
+    """Return the ARN of the role of a session, with its path; nothing for a user, or if the role may not be read.
+
+    Roles of IAM Identity Center have a path, and `aws:PrincipalArn` holds it (IAM User Guide, "AWS global condition
+    context keys").
+    """
+    if ":assumed-role/" not in caller:
+        return ""
+    try:
+        found = aws.iam.get_session_context(arn=caller, opts=holder.invoke_options()).issuer_arn
+    except Exception:
+        # A deployment's role needs no right to read itself. The provider has no type for the refusal.
+        return ""
+    return str(found)
 
 
 def _is_of(caller: str, pattern: str) -> bool:

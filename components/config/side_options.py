@@ -303,15 +303,15 @@ class Security:
     operator_roles: tuple[str, ...] = option(
         "operatorRoles",
         "ARNs of the roles or users that may send to the side's queues besides worker and finder, as"
-        " `dualsync reconcile` and `dualsync dlq redrive` do; `*` may be in a name.",
+        " `dualsync reconcile` and `dualsync dlq redrive` do, with their paths; `*` may be in a name.",
         default=(),
         pattern=PRINCIPAL_ARN,
         remedy="use the ARN of a role or user of the side's account: arn:<partition>:iam::<account>:role/<name>",
     )
     deployers: tuple[str, ...] = option(
         "deployers",
-        "ARNs of the roles or users that deploy into the side's account; `*` may be in a name. With this key, the"
-        " secret's policy denies its value to all others but worker and finder; empty for no such policy.",
+        "ARNs of the roles or users that deploy into the side's account, with their paths; `*` may be in a name. With"
+        " this key, the secret's policy denies its value to all others but worker and finder; empty for no such policy.",
         default=(),
         pattern=PRINCIPAL_ARN,
         remedy="use the ARN of a role or user of the side's account: arn:<partition>:iam::<account>:role/<name>",

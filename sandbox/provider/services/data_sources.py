@@ -36,6 +36,23 @@ def caller_identity(account: Account, args: Properties) -> Properties:
     return {"accountId": who["Account"], "arn": who["Arn"], "userId": who["UserId"], "id": who["Account"]}
 
 
+@function_of("aws:iam/getSessionContext:getSessionContext")
+def session_context(account: Account, args: Properties) -> Properties:
+    """Return the role of a session with its path; an ARN of another kind is its own issuer."""
+    arn = args["arn"]
+    kind, _, rest = arn.rpartition(":")[2].partition("/")
+    name, _, session = rest.partition("/")
+    role = account.client("iam").get_role(RoleName=name)["Role"] if kind == "assumed-role" else None
+    return {
+        "id": arn,
+        "arn": arn,
+        "issuerArn": role["Arn"] if role else arn,
+        "issuerId": role["RoleId"] if role else "",
+        "issuerName": name if role else "",
+        "sessionName": session if role else "",
+    }
+
+
 @function_of("aws:index/getRegion:getRegion")
 def region(account: Account, args: Properties) -> Properties:
     return {"id": account.region, "region": account.region, "name": account.region, "description": account.region}

@@ -173,6 +173,8 @@ class Cloud(mocks.Mocks):
                 }
             case "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":
                 return {"locations": ["zone-1"], "id": "x", "region": "x"}
+            case "aws:iam/getSessionContext:getSessionContext":
+                return {}, [("arn", "unable to get role: AccessDenied: not authorized to perform: iam:GetRole")]
             case "aws:index/getAvailabilityZones:getAvailabilityZones":
                 return {"zoneIds": ["zone-1"], "id": "x", "region": "x"}
             case "aws:kms/getPublicKey:getPublicKey":

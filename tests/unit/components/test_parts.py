@@ -246,6 +246,36 @@ def test_the_secrets_value_is_denied_to_all_but_worker_finder_and_deployers(bund
         deploy("cn", bundles, {"global": peer}, caller(stranger))
 
 
+@pytest.mark.parametrize(
+    ("named", "accepted"),
+    [
+        ("role/AWSReservedSSO_Admin_0123456789abcdef", False),
+        ("role/AWSReservedSSO_*", False),
+        ("role/aws-reserved/sso.amazonaws.com/*/AWSReservedSSO_Admin_*", True),
+        ("role/*/AWSReservedSSO_Admin_0123456789abcdef", True),
+    ],
+)
+def test_a_deployers_role_is_named_with_its_path(bundles: Path, named: str, accepted: bool) -> None:
+    """A session's ARN has no path, and aws:PrincipalArn, by which the secret's policy decides, has the role's own."""
+    name = "AWSReservedSSO_Admin_0123456789abcdef"
+    session = f"arn:aws:sts::{GLOBAL}:assumed-role/{name}/me"
+    role = f"arn:aws:iam::{GLOBAL}:role/aws-reserved/sso.amazonaws.com/us-west-2/{name}"
+    peer = {"accountId": GLOBAL, "region": "us-west-2", "bucket": "other-bucket"}
+    changes = {"global": peer | {"deployers": [f"arn:aws:iam::{GLOBAL}:{named}"]}}
+
+    def call(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
+        if token == "aws:iam/getSessionContext:getSessionContext":
+            assert args["arn"] == session
+            return {"arn": session, "issuerArn": role, "issuerName": name, "id": session}
+        return caller(session)(token, args)
+
+    if accepted:
+        assert deploy("cn", bundles, changes, call).of("aws:secretsmanager/secretPolicy:SecretPolicy")
+        return
+    with pytest.raises(Exception, match=rf"^global.deployers=.* does not name {role}, which deploys .* with its path"):
+        deploy("cn", bundles, changes, call)
+
+
 def test_session_manager_on_workers_can_be_switched_off(bundles: Path, cn: Deployment) -> None:
     def sids(found: Deployment) -> set[str]:
         policy = found.one("aws:iam/rolePolicy:RolePolicy", "dth-dual-cn-worker-policy").inputs["policy"]
