@@ -22,6 +22,7 @@ from dualsync.components.identity import user_policy
 from dualsync.components.providers import SyncProvider
 from dualsync.components.queue import queue_policy
 from dualsync.components.workers import userdata
+from dualsync.components.workers.fleet import ROOT_DEVICE
 from dualsync.components.workers.worker_settings import settings_of
 from dualsync.runtime.settings import OnLifecycleExpiry, SideName
 
@@ -172,6 +173,8 @@ def check_side(context: SideContext) -> None:
     """Check the options of a managed side. Raises `ConfigError`."""
     image_of(context.local)
     _check_instance_type(context)
+    if context.local.fleet.image_id:
+        _check_machine_image(context)
 
 
 def _check_instance_type(context: SideContext) -> None:
@@ -194,6 +197,37 @@ def _check_instance_type(context: SideContext) -> None:
             f"is not that of instanceType={fleet.instance_type!r} ({offered})",
             "change either, so that they match",
         )
+
+
+def _check_machine_image(context: SideContext) -> None:
+    """Compare a given machine image with the launch template, which names the root volume and its size.
+
+    EC2 refuses each launch of an image of another architecture, or with a root volume smaller than the image's (EC2 API
+    Reference, EbsBlockDevice), and the group only retries. The root volume of another name would not be encrypted.
+    """
+    fleet, key = context.local.fleet, context.local.key
+    wanted = aws.ec2.GetAmiFilterArgs(name="image-id", values=[fleet.image_id])
+    try:
+        found = aws.ec2.get_ami(filters=[wanted], include_deprecated=True, opts=context.invoke_options())
+    except Exception as e:
+        # The provider has no type for it: "Your query returned no results."
+        if "returned no results" in str(e):
+            problem = f"does not exist in {context.region}, or account {context.account_id} may not use it"
+            remedy = "use an image of that region that the account owns or that is shared with it"
+            raise ConfigError(key("machineImage"), fleet.image_id, problem, remedy) from None
+        raise
+    if found.architecture != fleet.architecture:
+        problem = f"is an image for {found.architecture}, and {key('architecture')} is {fleet.architecture}"
+        raise ConfigError(key("machineImage"), fleet.image_id, problem, "change either, so that they match")
+    if found.root_device_name != ROOT_DEVICE:
+        problem = f"has the root volume {found.root_device_name}, and {ROOT_DEVICE} is what workers encrypt and size"
+        remedy = "use an image with that root volume, as Amazon Linux 2023 has it"
+        raise ConfigError(key("machineImage"), fleet.image_id, problem, remedy)
+    roots = [mapping.ebs for mapping in found.block_device_mappings if mapping.device_name == ROOT_DEVICE]
+    smallest = max((int(ebs.get("volume_size") or 0) for ebs in roots), default=0)
+    if fleet.volume_gib < smallest:
+        problem = f"is smaller than the root volume of machineImage={fleet.image_id!r}, {smallest} GiB"
+        raise ConfigError(key("volumeSize"), fleet.volume_gib, problem, f"use {smallest} or more")
 
 
 def check_documents(context: SideContext) -> None:

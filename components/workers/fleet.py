@@ -21,6 +21,9 @@ from dualsync.components.workers.scaling import WARM_UP_SECONDS, scale
 HEARTBEAT_SECONDS = 300
 """Time for which a termination waits until the worker has drained; longer than `userdata.DRAIN_SECONDS`."""
 
+ROOT_DEVICE = "/dev/xvda"
+"""Root volume of Amazon Linux 2023. The launch template encrypts it and sets its size."""
+
 METRICS = (
     aws.autoscaling.Metric.GROUP_DESIRED_CAPACITY,
     aws.autoscaling.Metric.GROUP_IN_SERVICE_INSTANCES,
@@ -188,7 +191,7 @@ class Fleet(pulumi.ComponentResource):
             ],
             block_device_mappings=[
                 {
-                    "device_name": "/dev/xvda",
+                    "device_name": ROOT_DEVICE,
                     "ebs": {
                         "volume_size": fleet.volume_gib,
                         "volume_type": "gp3",

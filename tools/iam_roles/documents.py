@@ -19,6 +19,9 @@ from tools.iam_roles.statements import Document, Statement, allow, packed
 PREVIEW = {"s3": ("GetBucketNotification",)}
 """What the subscription's provider reads in a preview: the bucket's other notifications."""
 
+LOOKUPS = {"ec2": ("DescribeImages",)}
+"""What a preview looks up for options that the recorded deployments do not have (`machineImage`)."""
+
 SMOKE = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 """What `dualsync smoke` does under its own prefix; a test records its calls."""
 
@@ -43,13 +46,13 @@ def roles(recorder: Recorder, pair: PairModel, side: SideName) -> Mapping[str, S
     deploy = [c for c in (*read, *calls[Phase.CHANGE]) if c.stack == side or c.service == HAND_OVER]
     peer = [c for c in (*read, *calls[Phase.CHANGE]) if c.stack == side.peer]
     found = {
-        "deploy": [*_grants(scopes, deploy, READING, CHANGING), *passing(scopes), *boundary_stays(scopes)],
+        "deploy": [*_grants(scopes, deploy, LOOKUPS, READING, CHANGING), *passing(scopes), *boundary_stays(scopes)],
         "hand-over": _grants(scopes, peer, _only(READING), _only(CHANGING)),
-        "drift": _grants(scopes, read, READING),
+        "drift": _grants(scopes, read, LOOKUPS, READING),
     }
     return {
         **{role: packed([*statements, *customer_key(scopes, role)]) for role, statements in found.items()},
-        "preview": packed(_grants(scopes, preview)),
+        "preview": packed(_grants(scopes, preview, LOOKUPS)),
         "smoke": packed(_smoke(scopes)),
         "boundary": [boundary(pair, side)],
     }

@@ -138,6 +138,30 @@ def instance_type(account: Account, args: Properties) -> Properties:
     }
 
 
+@function_of("aws:ec2/getAmi:getAmi")
+def machine_image(account: Account, args: Properties) -> Properties:
+    found = account.client("ec2").describe_images(Filters=_filters(args))["Images"]
+    if not found:
+        raise LookupError("Your query returned no results. Please change your search criteria and try again.")
+    (one,) = found
+    return {
+        "id": one["ImageId"],
+        "imageId": one["ImageId"],
+        "region": account.region,
+        "architecture": one["Architecture"],
+        "rootDeviceName": one["RootDeviceName"],
+        "blockDeviceMappings": [
+            {
+                "deviceName": mapping["DeviceName"],
+                "ebs": {"volume_size": str(mapping["Ebs"].get("VolumeSize", 0))} if "Ebs" in mapping else {},
+                "noDevice": mapping.get("NoDevice", ""),
+                "virtualName": mapping.get("VirtualName", ""),
+            }
+            for mapping in one.get("BlockDeviceMappings", ())
+        ],
+    }
+
+
 @function_of("aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings")
 def instance_type_offerings(account: Account, args: Properties) -> Properties:
     pages = account.client("ec2").get_paginator("describe_instance_type_offerings")

@@ -171,6 +171,13 @@ class Cloud(mocks.Mocks):
                     "id": name,
                     "region": "x",
                 }
+            case "aws:ec2/getAmi:getAmi":
+                return {
+                    "architecture": "arm64",
+                    "rootDeviceName": "/dev/xvda",
+                    "blockDeviceMappings": [{"deviceName": "/dev/xvda", "ebs": {"volume_size": "8"}}],
+                    "id": "x",
+                }
             case "aws:ec2/getInstanceTypeOfferings:getInstanceTypeOfferings":
                 return {"locations": ["zone-1"], "id": "x", "region": "x"}
             case "aws:iam/getSessionContext:getSessionContext":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +85,74 @@ def test_an_instance_type_that_the_region_lacks_is_refused(bundles: Path) -> Non
 
     with pytest.raises(Exception, match=r"^instanceType='t9.huge': is not offered in cn-north-1; use one of `aws ec2"):
         deploy("cn", bundles, {"instanceType": "t9.huge"}, call)
+
+
+IMAGE = "ami-0123456789abcdef0"
+
+
+def image(**changes: Any) -> Call:
+    root = {"deviceName": "/dev/xvda", "ebs": {"volume_size": "8"}}
+    found = {"architecture": "arm64", "rootDeviceName": "/dev/xvda", "blockDeviceMappings": [root], "id": IMAGE}
+
+    def call(token: str, args: dict[str, Any]) -> dict[str, Any] | None:
+        if token != "aws:ec2/getAmi:getAmi":
+            return None
+        assert args["filters"] == [{"name": "image-id", "values": [IMAGE]}]
+        assert args["includeDeprecated"] is True, "a deprecated image can still be launched"
+        return {**found, **changes}
+
+    return call
+
+
+MAPPINGS = [
+    {"deviceName": "/dev/sdf", "ebs": {"volume_size": "100"}},
+    {"deviceName": "/dev/xvda", "ebs": {"volume_size": "30"}},
+    {"deviceName": "/dev/sdg", "virtualName": "ephemeral0"},
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        (
+            {"architecture": "x86_64"},
+            f"machineImage='{IMAGE}': is an image for x86_64, and architecture is arm64; change either, so that",
+        ),
+        (
+            {"rootDeviceName": "/dev/sda1"},
+            f"machineImage='{IMAGE}': has the root volume /dev/sda1, and /dev/xvda is what workers encrypt and size; use",
+        ),
+        (
+            {"blockDeviceMappings": MAPPINGS},
+            f"volumeSize=8: is smaller than the root volume of machineImage='{IMAGE}', 30 GiB; use 30 or more",
+        ),
+    ],
+)
+def test_a_machine_image_that_the_template_does_not_fit_is_refused(
+    bundles: Path, changes: dict[str, Any], message: str
+) -> None:
+    """EC2 refuses each launch, and the group only retries; a root volume of another name is not encrypted."""
+    with pytest.raises(Exception, match=f"^{re.escape(message)}"):
+        deploy("cn", bundles, {"machineImage": IMAGE}, image(**changes))
+
+
+def test_a_machine_image_that_fits_is_accepted(bundles: Path) -> None:
+    assert deploy("cn", bundles, {"machineImage": IMAGE}, image()).aws
+    assert deploy("cn", bundles, {"machineImage": IMAGE, "volumeSize": 30}, image(blockDeviceMappings=MAPPINGS)).aws
+
+
+def test_a_machine_image_that_the_region_lacks_is_refused(bundles: Path) -> None:
+    def call(token: str, args: dict[str, Any]) -> Any:
+        fault = "Your query returned no results. Please change your search criteria and try again."
+        return ({}, [("", fault)]) if token == "aws:ec2/getAmi:getAmi" else None
+
+    message = rf"^machineImage='{IMAGE}': does not exist in cn-north-1, or account 111122223333 may not use it; use an"
+    with pytest.raises(Exception, match=message):
+        deploy("cn", bundles, {"machineImage": IMAGE}, call)
+
+
+def test_the_current_amazon_linux_is_not_looked_up(cn: Deployment) -> None:
+    assert "aws:ec2/getAmi:getAmi" not in [token for token, _, _ in cn.calls]
 
 
 def test_lifecycle_rules_that_delete_are_named(bundles: Path) -> None:
