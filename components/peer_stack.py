@@ -23,7 +23,7 @@ OPTIONS, PEER_OPTIONS = "options", "peerOptions"
 PEER_IDENTITY = "peerIdentity"
 """Fact of a side: the kind of identity of the peer's workers there. Stacks without it have a user."""
 
-SECRET_NAME = "secretName"
+SECRET_NAME = "secretName"  # noqa: S105 - the name of a fact
 """Fact of a side: the secret from which its workers read the peer's hand-over. The peer's stack may write it."""
 
 ENVIRONMENT = "environment"

@@ -311,7 +311,8 @@ class Security:
     deployers: tuple[str, ...] = option(
         "deployers",
         "ARNs of the roles or users that deploy into the side's account, with their paths; `*` may be in a name. With"
-        " this key, the secret's policy denies its value to all others but worker and finder; empty for no such policy.",
+        " this key, the secret's policy denies its value to all others but worker and finder; empty for no such"
+        " policy.",
         default=(),
         pattern=PRINCIPAL_ARN,
         remedy="use the ARN of a role or user of the side's account: arn:<partition>:iam::<account>:role/<name>",

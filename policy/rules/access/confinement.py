@@ -26,8 +26,11 @@ def senders_denied(plan: Plan, _: Options) -> Iterator[Finding]:
         china = Owned(plan, queue.account).partition == "aws-cn"
         if not china and queue.is_known("redriveAllowPolicy") and not _refuses_letters(queue):
             yield Finding(queue, f"{queue.name} takes the dead letters of any queue (redriveAllowPolicy)")
-    for policy in plan.of("sqs.QueuePolicy"):
-        if policy.get("policy") is UNKNOWN:
+    policies = list(plan.of("sqs.QueuePolicy"))
+    named = [queue for policy in policies for queue in _queues(plan, policy)]
+    # A queue's policy may also be a property of the queue. Without any policy no sender is denied.
+    for policy in (*policies, *(queue for queue in plan.of("sqs.Queue") if queue not in named)):
+        if policy.get("policy") is UNKNOWN and (policy.kind != "sqs.Queue" or policy.depends.get("policy")):
             continue
         denials = [s for s in denied(policy) if _about_sending(plan, policy, s)]
         if not denials:
@@ -91,11 +94,17 @@ def _refuses_letters(queue: Resource) -> bool:
 def _covers_queue(plan: Plan, policy: Resource, statement: Statement) -> bool:
     """Return whether the statement's resources include the queue, as far as its ARN is known."""
     owned = Owned(plan, policy.account)
-    queues = plan.behind(policy, "queueUrl", "sqs.Queue") or [
+    names = [q.get("name") for q in _queues(plan, policy) if isinstance(q.get("name"), str)]
+    return "*" in statement.resources or all(owned.arn("sqs", name) in statement.resources for name in names)
+
+
+def _queues(plan: Plan, policy: Resource) -> list[Resource]:
+    """Return the queues of a policy; a queue's own property is about itself."""
+    if policy.kind == "sqs.Queue":
+        return [policy]
+    return plan.behind(policy, "queueUrl", "sqs.Queue") or [
         q for q in plan.of("sqs.Queue") if policy.get("queueUrl") in (q.get("url"), q.get("id"))
     ]
-    names = [q.get("name") for q in queues if isinstance(q.get("name"), str)]
-    return "*" in statement.resources or all(owned.arn("sqs", name) in statement.resources for name in names)
 
 
 def _exempt(statement: Statement) -> list[str]:

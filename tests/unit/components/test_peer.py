@@ -127,7 +127,11 @@ def test_a_secret_output_in_the_place_of_a_fact_is_refused_and_not_shown(bundles
 @pytest.mark.parametrize(
     ("ours", "theirs", "message"),
     [
-        ({}, {"secretName": "another"}, "global.secretName='dth-credentials-cn-north-1': stack {} deployed 'another'; "),
+        (
+            {},
+            {"secretName": "another"},
+            "global.secretName='dth-credentials-cn-north-1': stack {} deployed 'another'; ",
+        ),
         (
             by_role(),
             {"peerIdentity": "role", "environment": {"DUALSYNC_TOKEN_ISSUER": "https://id.example.com/other"}},

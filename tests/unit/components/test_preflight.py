@@ -120,7 +120,7 @@ MAPPINGS = [
         ),
         (
             {"rootDeviceName": "/dev/sda1"},
-            f"machineImage='{IMAGE}': has the root volume /dev/sda1, and /dev/xvda is what workers encrypt and size; use",
+            f"machineImage='{IMAGE}': has the root volume /dev/sda1, and /dev/xvda is what workers encrypt and size;",
         ),
         (
             {"blockDeviceMappings": MAPPINGS},

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
 
 from dualsync.components.config.prefixes import policy_patterns
 from policy.ownership import DataBucket, _within
+from policy.plan import UNKNOWN
 from tests.support.prefixes import PREFIXES
 from tests.unit.policy.resources import allow, found, policy, resource
 
@@ -190,3 +192,37 @@ def test_policies_for_a_prefix_or_a_list_of_prefixes_are_accepted(text: str) -> 
 @pytest.mark.parametrize(("file", "key"), [("list*", "list*"), ("a?", "a?"), ("${aws:username}", "${aws:username}")])
 def test_the_right_to_read_a_prefix_list_names_one_key(file: str, key: str) -> None:
     assert not _within(key, DataBucket("b", "elsewhere/", file))
+
+
+QUEUE = "arn:aws-cn:sqs:cn-north-1:111122223333:dth-dual-cn-queue"
+CONFINED = {
+    "Effect": "Deny",
+    "Principal": "*",
+    "Action": "sqs:SendMessage",
+    "Resource": QUEUE,
+    "Condition": {"ArnNotLike": {"aws:PrincipalArn": [f"{IAM}role/x"]}, "ArnNotEquals": {"aws:SourceArn": QUEUE}},
+}
+TLS_ONLY = {**CONFINED, "Action": "sqs:*", "Condition": {"Bool": {"aws:SecureTransport": "false"}}}
+OPEN = ["queue leaves SendMessage to everybody that IAM allows it"]
+
+
+@pytest.mark.parametrize(
+    ("document", "policies", "findings"),
+    [
+        (None, [], OPEN),
+        (UNKNOWN, [], OPEN),
+        (policy(TLS_ONLY), [], OPEN),
+        (policy(TLS_ONLY, CONFINED), [], []),
+        (policy({**CONFINED, "Resource": f"{QUEUE}-2"}), [], OPEN),
+        (None, [policy(CONFINED)], []),
+        # The provider shows the policy of the other resource in this property, too.
+        (UNKNOWN, [policy(CONFINED)], []),
+    ],
+)
+def test_a_queue_denies_senders_by_a_policy_of_either_kind(
+    document: object, policies: list[str], findings: list[str]
+) -> None:
+    given = {"name": "dth-dual-cn-queue", "url": "https://queue", "policy": document}
+    queue = dataclasses.replace(resource("aws:sqs/queue:Queue", "queue"), properties=given)
+    made = [resource("aws:sqs/queuePolicy:QueuePolicy", queueUrl="https://queue", policy=text) for text in policies]
+    assert found("senders-denied", queue, *made) == findings
