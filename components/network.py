@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -11,6 +11,7 @@ import pulumi_aws as aws
 from dualsync.components.config import egress
 from dualsync.components.config.errors import ConfigError
 from dualsync.components.config.model import SideModel
+from dualsync.components.config.names import PAIR_TAG
 from dualsync.components.context import SideContext
 
 ANYWHERE = "0.0.0.0/0"
@@ -28,6 +29,9 @@ TARGETS = (
     *("vpc_endpoint_id", "vpc_peering_connection_id", "core_network_arn", "local_gateway_id"),
 )
 """Fields of a route that name what it leads to (AWS provider, data source `aws_route_table`)."""
+
+GATEWAYS = ("s3", "dynamodb")
+"""Services with a gateway endpoint."""
 
 SCHEDULE_SUBNETS = 16
 """Subnets that a schedule takes for its tasks (EventBridge Scheduler API Reference, AwsVpcConfiguration)."""
@@ -92,6 +96,8 @@ class Network(pulumi.ComponentResource):
         self.subnet_ids = _for_workers(context, self.vpc_id, subnet_ids, self)
         self.finder_subnet_ids = _for_fargate(context, self.vpc_id, subnet_ids, zones, self)[:SCHEDULE_SUBNETS]
         self.public_ip = needs_addresses(context, chosen)
+        tables = sorted({route.route_table_id for route in chosen})
+        free = {s: _free(context, self.vpc_id, s, tables, self) for s in GATEWAYS if wanted.gateway_endpoints}
 
         name = context.names.of("security-group")
         group = aws.ec2.SecurityGroup(
@@ -102,33 +108,60 @@ class Network(pulumi.ComponentResource):
             ingress=[],
             egress=_rules(context.local),
             tags=context.tags("security-group"),
-            # Another VPC needs another group. EC2 refuses to delete the old one while machines are in it, and the name
-            # is free in the new VPC.
+            # Another VPC needs another group, and EC2 refuses to delete the old one while machines are in it.
             opts=context.options(self, delete_before_replace=False),
         )
         self.security_group_id = group.id
-        if wanted.gateway_endpoints:
-            self._endpoints(context, sorted({route.route_table_id for route in chosen}))
+        self._endpoints(context, free)
         self.register_outputs(
             {"vpcId": self.vpc_id, "subnetIds": list(self.subnet_ids), "securityGroupId": self.security_group_id}
         )
 
-    def _endpoints(self, context: SideContext, route_table_ids: list[str]) -> None:
-        """Create gateway endpoints, so that traffic to the side's own bucket passes no NAT gateway, free of charge.
+    def _endpoints(self, context: SideContext, route_table_ids: Mapping[str, list[str]]) -> None:
+        """Create gateway endpoints, so that traffic to the side's own bucket passes no NAT gateway, free of charge."""
+        for service, free in route_table_ids.items():
+            if free:
+                aws.ec2.VpcEndpoint(
+                    context.names.of(f"{service}-endpoint"),
+                    vpc_id=self.vpc_id,
+                    service_name=_service_name(context, service),
+                    vpc_endpoint_type="Gateway",
+                    route_table_ids=free,
+                    tags=context.tags(f"{service}-endpoint"),
+                    opts=context.options(self),
+                )
 
-        The service names are `com.amazonaws.<region>.<service>` in both partitions (VPC guide: Gateway endpoints).
-        """
-        for service in ("s3", "dynamodb"):
-            name = context.names.of(f"{service}-endpoint")
-            aws.ec2.VpcEndpoint(
-                name,
-                vpc_id=self.vpc_id,
-                service_name=f"com.amazonaws.{context.region}.{service}",
-                vpc_endpoint_type="Gateway",
-                route_table_ids=route_table_ids,
-                tags=context.tags(f"{service}-endpoint"),
-                opts=context.options(self),
-            )
+
+def _service_name(context: SideContext, service: str) -> str:
+    """Return an endpoint's service, named alike in both partitions (VPC guide: Gateway endpoints)."""
+    return f"com.amazonaws.{context.region}.{service}"
+
+
+def _free(
+    context: SideContext, vpc_id: str, service: str, route_table_ids: list[str], parent: pulumi.Resource
+) -> list[str]:
+    """Return the route tables without a route to another gateway endpoint of the service: a table takes one."""
+    try:
+        found = aws.ec2.get_vpc_endpoint(
+            vpc_id=vpc_id,
+            service_name=_service_name(context, service),
+            vpc_endpoint_type="Gateway",
+            opts=context.invoke_options(parent),
+        )
+    except Exception as e:
+        # The provider has no type for it. It does not show several endpoints.
+        if "no matching" in str(e) or "multiple" in str(e):
+            return route_table_ids
+        raise
+    own = {PAIR_TAG: context.pair.name, "dualsync:side": str(context.side)}
+    taken = sorted({*route_table_ids} & {*found.route_table_ids})
+    if not taken or own.items() <= found.tags.items():
+        return route_table_ids
+    pulumi.log.info(
+        f"{context.local.key('gatewayEndpoints')}: {_list(taken, 'leads', 'lead')} to {found.id} already, so no other"
+        " endpoint is created there"
+    )
+    return [table for table in route_table_ids if table not in taken]
 
 
 def _rules(local: SideModel) -> list[aws.ec2.SecurityGroupEgressArgs]:

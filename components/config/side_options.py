@@ -69,7 +69,8 @@ class Network:
     )
     gateway_endpoints: bool = option(
         "gatewayEndpoints",
-        "Create gateway endpoints for S3 and DynamoDB in the VPC. Traffic to the peer does not use them.",
+        "Create gateway endpoints for S3 and DynamoDB in the VPC, for the route tables that lead to none. Traffic to"
+        " the peer does not use them.",
         default=False,
     )
     https_proxy: str = option(

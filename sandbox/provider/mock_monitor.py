@@ -13,6 +13,7 @@ from sandbox.environment.workspace import Workspace
 from sandbox.provider import operations
 from sandbox.provider.access import account_of
 from sandbox.provider.base import Account, Properties
+from sandbox.provider.services.data_sources import AbsentError
 
 Progress = Callable[[str, str], None]
 """Called with type and name of each resource that was created."""
@@ -63,7 +64,12 @@ class Sandboxed(mocks.Mocks):
                 # With the engine's text. An exception would end the program instead of failing the call.
                 return {}, [("name", f"unknown stack {arguments['name']!r}")]
             return {"outputs": state["outputs"], "secretOutputNames": state["secretOutputNames"]}, []
-        return operations.invoke(args.token, self._account(args.provider), arguments), []
+        account = self._account(args.provider)
+        try:
+            return operations.invoke(args.token, account, arguments), []
+        except AbsentError as e:
+            # An exception would end the program instead of failing the call.
+            return {}, [("", str(e))]
 
     def _account(self, provider: str | None) -> Account:
         """Return the account of a provider reference `urn::id`, whose id is the provider's name."""

@@ -19,8 +19,8 @@ from tools.iam_roles.statements import Document, Statement, allow, packed
 PREVIEW = {"s3": ("GetBucketNotification",)}
 """What the subscription's provider reads in a preview: the bucket's other notifications."""
 
-LOOKUPS = {"ec2": ("DescribeImages",)}
-"""What a preview looks up for options that the recorded deployments do not have (`machineImage`)."""
+LOOKUPS = {"ec2": ("DescribeImages", "DescribePrefixLists", "DescribeVpcEndpoints")}
+"""What a preview looks up for options (`machineImage`, `gatewayEndpoints`) with the provider's further calls."""
 
 SMOKE = ("s3:DeleteObject", "s3:GetObject", "s3:PutObject")
 """What `dualsync smoke` does under its own prefix; a test records its calls."""

@@ -10,6 +10,11 @@ from botocore.exceptions import ClientError
 
 from sandbox.provider.base import Account, Properties
 
+
+class AbsentError(LookupError):
+    """There is not exactly one of what a function looks up. The text is the provider's."""
+
+
 Lookup = Callable[[Account, Properties], Properties]
 LOOKUPS: dict[str, Lookup] = {}
 """Functions by token."""
@@ -142,7 +147,7 @@ def instance_type(account: Account, args: Properties) -> Properties:
 def machine_image(account: Account, args: Properties) -> Properties:
     found = account.client("ec2").describe_images(Filters=_filters(args))["Images"]
     if not found:
-        raise LookupError("Your query returned no results. Please change your search criteria and try again.")
+        raise AbsentError("Your query returned no results. Please change your search criteria and try again.")
     (one,) = found
     return {
         "id": one["ImageId"],
@@ -181,6 +186,25 @@ def instance_type_offerings(account: Account, args: Properties) -> Properties:
         "instanceTypes": [one["InstanceType"] for one in found],
         "locations": [one["Location"] for one in found],
         "locationTypes": [one["LocationType"] for one in found],
+    }
+
+
+@function_of("aws:ec2/getVpcEndpoint:getVpcEndpoint")
+def vpc_endpoint(account: Account, args: Properties) -> Properties:
+    names = {"vpcId": "vpc-id", "serviceName": "service-name", "vpcEndpointType": "vpc-endpoint-type"}
+    filters = [{"Name": name, "Values": [args[key]]} for key, name in names.items() if args.get(key)]
+    found = account.client("ec2").describe_vpc_endpoints(Filters=filters)["VpcEndpoints"]
+    if len(found) != 1:
+        raise AbsentError("multiple EC2 VPC Endpoints matched" if found else "no matching EC2 VPC Endpoint found")
+    (one,) = found
+    return {
+        "id": one["VpcEndpointId"],
+        "region": account.region,
+        "vpcId": one["VpcId"],
+        "serviceName": one["ServiceName"],
+        "vpcEndpointType": one["VpcEndpointType"],
+        "routeTableIds": one.get("RouteTableIds", []),
+        "tags": {t["Key"]: t["Value"] for t in one.get("Tags", ())},
     }
 
 

@@ -79,6 +79,7 @@ class World(pulumi.runtime.Mocks):
     offered: list[str] = field(default_factory=lambda: ["cnn1-az3", "cnn1-az2", "cnn1-az1"])
     tables: list[dict[str, Any]] = field(default_factory=lambda: [PUBLIC, PRIVATE, CLOSED])
     availability_zones: list[str] = field(default_factory=lambda: ["cnn1-az1", "cnn1-az2", "cnn1-az3"])
+    endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
     registered: list[Registered] = field(default_factory=list)
 
     def new_resource(self, args: pulumi.runtime.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
@@ -107,6 +108,10 @@ class World(pulumi.runtime.Mocks):
                 (filter,) = args.args["filters"]
                 assert (filter["name"], filter["values"]) == ("zone-type", ["availability-zone"])
                 return {"zoneIds": self.availability_zones}, []
+            case "getVpcEndpoint:getVpcEndpoint":
+                assert args.args["vpcEndpointType"] == "Gateway"
+                found = self.endpoints.get(args.args["serviceName"].rpartition(".")[2])
+                return (found, []) if found else ({}, [("", "no matching EC2 VPC Endpoint found")])
             case "getRouteTables:getRouteTables":
                 return {"ids": [table["routeTableId"] for table in self.tables]}, []
             case "getRouteTable:getRouteTable":

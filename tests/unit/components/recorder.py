@@ -186,6 +186,8 @@ class Cloud(mocks.Mocks):
                 return {"zoneIds": ["zone-1"], "id": "x", "region": "x"}
             case "aws:kms/getPublicKey:getPublicKey":
                 return {"publicKey": PUBLIC_KEY, "keyId": args.args["keyId"], "id": "x", "region": "x"}
+            case "aws:ec2/getVpcEndpoint:getVpcEndpoint":
+                return {}, [("", "no matching EC2 VPC Endpoint found")]
             case "aws:ec2/getVpcs:getVpcs":
                 return {"ids": ["vpc-0123456789abcdef0"], "id": "x", "region": "x"}
             case "aws:ec2/getSubnets:getSubnets":

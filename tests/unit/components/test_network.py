@@ -242,6 +242,33 @@ def test_gateway_endpoints_use_the_route_tables_of_the_chosen_subnets() -> None:
     }
 
 
+OWN = {"dualsync:pair": "dth-dual", "dualsync:side": "cn"}
+
+
+@pytest.mark.parametrize(
+    ("tags", "tables", "wanted"),
+    [
+        ({}, ["rtb-main", "rtb-nat"], None),
+        ({"dualsync:pair": "photos", "dualsync:side": "cn"}, ["rtb-main", "rtb-nat", "rtb-x"], None),
+        ({}, ["rtb-main"], ["rtb-nat"]),
+        ({}, ["rtb-x"], ["rtb-main", "rtb-nat"]),
+        (OWN, ["rtb-main", "rtb-nat"], ["rtb-main", "rtb-nat"]),
+    ],
+)
+def test_a_route_table_with_another_endpoint_is_left_alone(
+    tags: dict[str, str], tables: list[str], wanted: list[str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """EC2 refuses a second route to one service in a table, so that `up` would end in the middle."""
+    notes: list[str] = []
+    monkeypatch.setattr("pulumi.log.info", notes.append)
+    there = {"id": "vpce-1", "tags": tags, "routeTableIds": tables}
+    _, world = network(World(endpoints={"s3": there}), gateway_endpoints=True, public_ip=True)
+    made = {e.inputs["serviceName"].rpartition(".")[2]: e.inputs["routeTableIds"] for e in world.of("VpcEndpoint")}
+    both = ["rtb-main", "rtb-nat"]
+    assert made == {"dynamodb": both} | ({"s3": wanted} if wanted else {})
+    assert ["vpce-1" in note for note in notes] == ([] if wanted == both else [True])
+
+
 @pytest.mark.parametrize(
     ("world", "options", "words"),
     [
