@@ -68,6 +68,7 @@ CHANGING: Mapping[str, tuple[str, ...]] = {
         *("UpdateAccessKey", "UpdateAssumeRolePolicy", "UpdateRole", "UpdateRoleDescription"),
     ),
     "kms": ("PutKeyPolicy", "TagResource", "UntagResource", "UpdateAlias", "UpdateKeyDescription"),
+    "logs": ("AssociateKmsKey", "DisassociateKmsKey"),
     "s3": ("DeleteObjectTagging", "DeleteObjectVersion", "PutObjectTagging", "TagResource", "UntagResource"),
     "secretsmanager": ("TagResource", "UntagResource", "UpdateSecret", "UpdateSecretVersionStage"),
     "ssm": ("GetParameters",),

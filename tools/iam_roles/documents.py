@@ -10,8 +10,9 @@ from dualsync.components.config.prefixes import policy_patterns
 from dualsync.runtime.settings import SideName
 from tools.iam_roles.actions import CHANGING, READING, actions, resource_kinds
 from tools.iam_roles.boundary import boundary
-from tools.iam_roles.identities import boundary_stays, customer_key, identities, keys, passing
+from tools.iam_roles.identities import boundary_stays, identities, keys, passing
 from tools.iam_roles.machines import machines
+from tools.iam_roles.options import options
 from tools.iam_roles.recording import Call, Phase, Recorder
 from tools.iam_roles.scopes import Scopes
 from tools.iam_roles.statements import Document, Statement, allow, packed
@@ -51,7 +52,7 @@ def roles(recorder: Recorder, pair: PairModel, side: SideName) -> Mapping[str, S
         "drift": _grants(scopes, read, LOOKUPS, READING),
     }
     return {
-        **{role: packed([*statements, *customer_key(scopes, role)]) for role, statements in found.items()},
+        **{role: packed([*statements, *options(scopes, role)]) for role, statements in found.items()},
         "preview": packed(_grants(scopes, preview, LOOKUPS)),
         "smoke": packed(_smoke(scopes)),
         "boundary": [boundary(pair, side)],

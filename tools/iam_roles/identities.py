@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
-from typing import Any, cast
 
 from dualsync.components.config.names import OWN_TAGS
-from dualsync.components.context import SideContext
 from tools.iam_roles.actions import resource_kinds
 from tools.iam_roles.scopes import Scopes
 from tools.iam_roles.statements import Statement, allow, deny
@@ -101,30 +99,6 @@ def keys(scopes: Scopes, names: Iterable[str]) -> list[Statement]:
     if own:
         statements.append(allow("KeyRead", own, table["kms", "key"], scopes.tagged()))
     return statements
-
-
-CUSTOMER_KEY = {
-    "deploy": (
-        ("dynamodb", "s3", "secretsmanager"),
-        ("CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "ReEncryptFrom", "ReEncryptTo"),
-    ),
-    "hand-over": (("secretsmanager",), ("Decrypt", "Encrypt", "GenerateDataKey")),
-    "drift": (("s3", "secretsmanager"), ("Decrypt",)),
-}
-"""Per role, the services that use the side's customer managed key with the caller's rights, and its actions (DynamoDB
-Developer Guide, "Encryption at rest: how it works"; Secrets Manager User Guide, "Secret encryption and decryption";
-S3 User Guide, "Using server-side encryption with AWS KMS keys"). The others use it as services, by the key's policy."""
-
-
-def customer_key(scopes: Scopes, role: str) -> list[Statement]:
-    """Return what a role may do with the side's customer managed key (`kmsKeyArn`), through those services only."""
-    key = scopes.pair.side(scopes.side).security.kms_key_arn
-    if not key or role not in CUSTOMER_KEY:
-        return []
-    services, names = CUSTOMER_KEY[role]
-    # The provider is for resources and lookups, and there are none.
-    condition = SideContext(scopes.pair, scopes.side, cast(Any, None)).via_services(*services)
-    return [allow("CustomerKey", {f"kms:{name}" for name in names}, (key,), condition)]
 
 
 def by_key_policy(names: Iterable[str]) -> set[str]:

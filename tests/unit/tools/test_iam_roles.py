@@ -27,8 +27,9 @@ from tests.unit.runtime.commands import test_smoke
 from tools.iam_roles.__main__ import declared
 from tools.iam_roles.actions import CHANGING, READING, UnknownActionError, actions, resource_kinds
 from tools.iam_roles.evaluator import Request, decide
-from tools.iam_roles.identities import by_key_policy, customer_key
+from tools.iam_roles.identities import by_key_policy
 from tools.iam_roles.machines import machines
+from tools.iam_roles.options import options
 from tools.iam_roles.questions import BOUNDARY, EC2, QUESTIONS, documents, tagged
 from tools.iam_roles.scopes import Scopes
 from tools.iam_roles.statements import LIMIT, packed, size
@@ -367,28 +368,51 @@ def test_a_configured_vpc_limits_the_network_resources_of_calls() -> None:
 KEY = "arn:aws-cn:kms:cn-north-1:111122223333:key/12345678-1234-1234-1234-123456789012"
 
 
-def test_a_configured_key_may_be_used_through_the_services_that_need_the_callers_rights() -> None:
+TOPIC = "arn:aws-cn:sns:cn-north-1:111122223333:events"
+SECRET = "arn:aws-cn:secretsmanager:cn-north-1:111122223333:secret:dth-credentials-us-west-2-AbCdEf"
+NO_PUBLIC = {"secretsmanager:BlockPublicPolicy": "true"}
+
+
+def via(service: str) -> dict[str, str]:
+    return {"kms:ViaService": f"{service}.cn-north-1.amazonaws.com"}
+
+
+def test_options_add_the_rights_that_their_resources_need() -> None:
     """DynamoDB, S3 and Secrets Manager use a customer managed key with the rights of the caller."""
     pair = declared()
-    keyed = replace(pair, cn=replace(pair.cn, security=replace(pair.cn.security, kms_key_arn=KEY)))
+    security = replace(pair.cn.security, kms_key_arn=KEY, deployers=("arn:aws-cn:iam::111122223333:role/deploy",))
+    given = replace(pair, cn=replace(pair.cn, security=security, events_topic_arn=TOPIC))
 
-    def may(role: str, action: str, service: str) -> bool:
-        found = [{"Statement": customer_key(Scopes(keyed, SideName.CN), role)}]
-        via = {"kms:ViaService": f"{service}.cn-north-1.amazonaws.com"}
-        return decide(found, Request(f"kms:{action}", KEY, via)).allowed
+    def may(role: str, action: str, resource: str, context: Mapping[str, str] = {}) -> bool:
+        found = [{"Statement": options(Scopes(given, SideName.CN), role)}]
+        return decide(found, Request(action, resource, context)).allowed
 
-    wanted = {
-        *(("deploy", "CreateGrant", "dynamodb"), ("deploy", "DescribeKey", "dynamodb")),
-        *(("deploy", "GenerateDataKey", service) for service in ("dynamodb", "s3", "secretsmanager")),
-        *((role, "GenerateDataKey", "secretsmanager") for role in ("deploy", "hand-over")),
-        *((role, "Decrypt", "secretsmanager") for role in ("deploy", "hand-over", "drift")),
-    }
-    assert all(may(*call) for call in wanted)
-    refused = {("drift", "Encrypt", "s3"), ("hand-over", "Decrypt", "s3"), ("deploy", "Decrypt", "ec2")}
-    refused |= {("preview", "Decrypt", "s3"), ("smoke", "Decrypt", "s3"), ("deploy", "PutKeyPolicy", "s3")}
-    assert not any(may(*call) for call in refused)
-    assert not any(customer_key(Scopes(pair, SideName.CN), role) for role in ROLES)
-    assert not customer_key(Scopes(keyed, SideName.GLOBAL), "deploy")
+    wanted: list[tuple[str, str, str, Mapping[str, str]]] = [
+        ("deploy", "kms:CreateGrant", KEY, via("dynamodb")),
+        ("deploy", "kms:DescribeKey", KEY, via("dynamodb")),
+        *(("deploy", "kms:GenerateDataKey", KEY, via(service)) for service in ("dynamodb", "s3", "secretsmanager")),
+        ("hand-over", "kms:GenerateDataKey", KEY, via("secretsmanager")),
+        *((role, "kms:Decrypt", KEY, via("secretsmanager")) for role in ("deploy", "hand-over", "drift")),
+        *((role, "secretsmanager:PutResourcePolicy", SECRET, NO_PUBLIC) for role in ("deploy", "hand-over")),
+        *((role, "secretsmanager:DeleteResourcePolicy", SECRET, {}) for role in ("deploy", "hand-over")),
+        *(("deploy", f"sns:{name}", TOPIC, {}) for name in ("Subscribe", "Unsubscribe", "GetSubscriptionAttributes")),
+        ("drift", "sns:GetSubscriptionAttributes", TOPIC, {}),
+    ]
+    assert [call for call in wanted if not may(*call)] == []
+    refused: list[tuple[str, str, str, Mapping[str, str]]] = [
+        ("drift", "kms:Encrypt", KEY, via("s3")),
+        ("hand-over", "kms:Decrypt", KEY, via("s3")),
+        ("deploy", "kms:Decrypt", KEY, via("ec2")),
+        ("deploy", "kms:PutKeyPolicy", KEY, via("s3")),
+        ("deploy", "secretsmanager:PutResourcePolicy", SECRET, {"secretsmanager:BlockPublicPolicy": "false"}),
+        ("drift", "secretsmanager:DeleteResourcePolicy", SECRET, {}),
+        ("deploy", "sns:DeleteTopic", TOPIC, {}),
+        ("drift", "sns:Subscribe", TOPIC, {}),
+    ]
+    assert [call for call in refused if may(*call)] == []
+    assert not any(options(Scopes(given, SideName.CN), role) for role in ("preview", "smoke"))
+    assert not any(options(Scopes(pair, SideName.CN), role) for role in ROLES)
+    assert not any(options(Scopes(given, SideName.GLOBAL), role) for role in ROLES)
 
 
 @pytest.mark.parametrize("side", SIDES)
