@@ -22,7 +22,7 @@ from dualsync.components.identity import user_policy
 from dualsync.components.providers import SyncProvider
 from dualsync.components.queue import queue_policy
 from dualsync.components.workers import userdata
-from dualsync.components.workers.fleet import ROOT_DEVICE
+from dualsync.components.workers.fleet import ROOT_DEVICE, siblings
 from dualsync.components.workers.worker_settings import settings_of
 from dualsync.runtime.settings import OnLifecycleExpiry, SideName
 
@@ -180,15 +180,11 @@ def check_side(context: SideContext) -> None:
 def _check_instance_type(context: SideContext) -> None:
     """Compare architecture and instance type: EC2 refuses each launch of another one, and the group only retries."""
     fleet, key = context.local.fleet, context.local.key
-    try:
-        found = aws.ec2.get_instance_type(instance_type=fleet.instance_type, opts=context.invoke_options())
-    except Exception as e:
-        # The provider has no type for it: "InvalidInstanceType: The following supplied instance types do not exist".
-        if "InvalidInstanceType" in str(e) or "couldn't find resource" in str(e):
-            problem = f"is not offered in {context.region}"
-            remedy = "use one of `aws ec2 describe-instance-type-offerings`"
-            raise ConfigError(key("instanceType"), fleet.instance_type, problem, remedy) from None
-        raise
+    found = _instance_type(context, fleet.instance_type)
+    if found is None:
+        problem = f"is not offered in {context.region}"
+        remedy = "use one of `aws ec2 describe-instance-type-offerings`"
+        raise ConfigError(key("instanceType"), fleet.instance_type, problem, remedy)
     if fleet.architecture not in found.supported_architectures:
         offered = ", ".join(found.supported_architectures)
         raise ConfigError(
@@ -197,6 +193,22 @@ def _check_instance_type(context: SideContext) -> None:
             f"is not that of instanceType={fleet.instance_type!r} ({offered})",
             "change either, so that they match",
         )
+    for kind in siblings(fleet.instance_type) if fleet.spot_percent else ():
+        pool = found if kind == fleet.instance_type else _instance_type(context, kind)
+        if pool is None or "spot" not in pool.supported_usages_classes:
+            problem = f"takes spot instances of {kind}, which {context.region} does not offer"
+            raise ConfigError(key("spotPercent"), fleet.spot_percent, problem, "use another instanceType, or 0")
+
+
+def _instance_type(context: SideContext, name: str) -> aws.ec2.GetInstanceTypeResult | None:
+    """Return an instance type of the region; None where it is not offered."""
+    try:
+        return aws.ec2.get_instance_type(instance_type=name, opts=context.invoke_options())
+    except Exception as e:
+        # The provider has no type for it: "InvalidInstanceType: The following supplied instance types do not exist".
+        if "InvalidInstanceType" in str(e) or "couldn't find resource" in str(e):
+            return None
+        raise
 
 
 def _check_machine_image(context: SideContext) -> None:

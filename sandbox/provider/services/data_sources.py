@@ -140,6 +140,7 @@ def instance_type(account: Account, args: Properties) -> Properties:
         "instanceType": name,
         "region": account.region,
         "supportedArchitectures": found["ProcessorInfo"]["SupportedArchitectures"],
+        "supportedUsagesClasses": found.get("SupportedUsageClasses", []),
     }
 
 

@@ -168,6 +168,7 @@ class Cloud(mocks.Mocks):
                 return {
                     "instanceType": name,
                     "supportedArchitectures": ["arm64"] if arm else ["x86_64"],
+                    "supportedUsagesClasses": ["on-demand", "spot"],
                     "id": name,
                     "region": "x",
                 }

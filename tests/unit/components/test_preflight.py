@@ -87,6 +87,25 @@ def test_an_instance_type_that_the_region_lacks_is_refused(bundles: Path) -> Non
         deploy("cn", bundles, {"instanceType": "t9.huge"}, call)
 
 
+@pytest.mark.parametrize(("lacking", "exists"), [("t4g.micro", True), ("t4g.small", True), ("t4g.small", False)])
+def test_spot_instances_of_a_type_that_the_region_lacks_are_refused(bundles: Path, lacking: str, exists: bool) -> None:
+    """The group takes the next size of the family too."""
+
+    def call(token: str, args: dict[str, Any]) -> Any:
+        if token != "aws:ec2/getInstanceType:getInstanceType":
+            return None
+        name = args["instanceType"]
+        if name == lacking and not exists:
+            return {}, [("", f"InvalidInstanceType: The following supplied instance types do not exist: [{name}]")]
+        usages = ["on-demand"] if name == lacking else ["on-demand", "spot"]
+        return {"instanceType": name, "supportedArchitectures": ["arm64"], "supportedUsagesClasses": usages, "id": name}
+
+    message = rf"^spotPercent=50: takes spot instances of {lacking}, which cn-north-1 does not offer; use another"
+    with pytest.raises(Exception, match=message):
+        deploy("cn", bundles, {"spotPercent": 50}, call)
+    assert deploy("cn", bundles, {"spotPercent": 0}, call).aws
+
+
 IMAGE = "ami-0123456789abcdef0"
 
 
