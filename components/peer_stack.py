@@ -280,6 +280,12 @@ def received(pair: PairModel, credential: str, outputs: Mapping[str, Any]) -> pu
         return outputs.get(HAND_OVER)
     if pair.hand_over is HandOverMode.PROVIDER or not credential:
         return None
+    check_credential(pair, credential)
+    return pulumi.Output.secret(credential)
+
+
+def check_credential(pair: PairModel, credential: object) -> None:
+    """Raise `ConfigError` for a text that is no hand-over of the pair's kind. The text is a secret and is not shown."""
     handed_over = identity_in(credential)
     if handed_over is None:
         raise ConfigError(
@@ -295,4 +301,3 @@ def received(pair: PairModel, credential: str, outputs: Mapping[str, Any]) -> pu
             f"hands over a {handed_over}, and peerIdentity is {pair.peer_identity}",
             "give both stacks the same peerIdentity, deploy the peer's stack, and set its output handOver again",
         )
-    return pulumi.Output.secret(credential)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pulumi
 from pulumi.errors import InputPropertyError
@@ -12,10 +12,12 @@ from pulumi.provider.experimental.property_value import Computed, PropertyValue
 from pulumi.provider.experimental.provider import ConstructRequest, ConstructResponse
 from pulumi.runtime.rpc import UNKNOWN
 
+from dualsync.components import peer_stack
 from dualsync.components.bundle.builder import default_builder
 from dualsync.components.bundle.bundle import Ready
 from dualsync.components.config import stack_config
 from dualsync.components.config.errors import ConfigError
+from dualsync.components.config.model import HandOverMode, PairModel
 from dualsync.components.pair import DualSyncPair, DualSyncPairArgs
 from dualsync.components.plugin import schema
 from dualsync.components.plugin.schema import PAIR
@@ -40,7 +42,7 @@ async def construct(request: ConstructRequest) -> ConstructResponse:
             request.name,
             DualSyncPairArgs(
                 model=model,
-                received=received(request.inputs.get(CREDENTIAL)),
+                received=received(model, request.inputs.get(CREDENTIAL)),
                 builder=Ready(Path(bundle)) if bundle else default_builder(),
             ),
             request.options,
@@ -72,12 +74,14 @@ def as_texts(values: Mapping[str, Any], properties: Mapping[str, Any]) -> dict[s
     return found
 
 
-def received(given: PropertyValue | None) -> pulumi.Output[str] | None:
-    """Return the peer's hand-over, which may be another stack's output and known only later."""
-    if given is None or given.value in (None, ""):
+def received(model: PairModel, given: PropertyValue | None) -> pulumi.Output[str] | None:
+    """Return the peer's hand-over, which may be another stack's output and known only later. Raises `ConfigError`."""
+    if given is None or given.value in (None, "") or model.hand_over is HandOverMode.PROVIDER:
         return None
-    value: Any = pulumi.UNKNOWN if _is_unknown(given) else given.value
-    return pulumi.Output.secret(value)
+    if _is_unknown(given):
+        return pulumi.Output.secret(cast(Any, pulumi.UNKNOWN))
+    peer_stack.check_credential(model, given.value)
+    return pulumi.Output.secret(cast(str, given.value))
 
 
 def plain(value: PropertyValue) -> Any:

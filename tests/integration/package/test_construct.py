@@ -70,6 +70,23 @@ def test_a_wrong_input_is_reported_by_name_before_anything_is_created(
     assert caught.value.property_path == where
 
 
+@pytest.mark.parametrize(
+    ("credential", "why"),
+    [
+        ("a text", "peerCredential: is not a hand-over; "),
+        ('{"role_arn": "arn:aws:iam::444455556666:role/x", "user_id": "AROAX"}', "hands over a role, and peerIdentity"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["config", "stack-reference"])
+def test_a_credential_that_is_no_hand_over_of_the_pairs_kind_is_refused(mode: str, credential: str, why: str) -> None:
+    """It would be stored, and the worker would wait for another one."""
+    image = f"111122223333.dkr.ecr.cn-north-1.amazonaws.com.cn/lambda-python@sha256:{64 * '0'}"
+    with pytest.raises(InputPropertyError, match=why) as caught:
+        constructed({**SIDES, "finderImage": image, "handOver": mode, "peerCredential": credential})
+    assert caught.value.property_path == "peerCredential"
+    assert credential not in str(caught.value)
+
+
 def test_an_unknown_component_type_is_refused() -> None:
     with pytest.raises(InputPropertyError, match="is no component of this package"):
         constructed(SIDES, "dualsync:index:Other")
