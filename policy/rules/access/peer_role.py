@@ -12,11 +12,14 @@ from dualsync.runtime.settings import variable
 from policy.documents import Statement, allowed, trust
 from policy.environment import environments
 from policy.ownership import Owned
-from policy.peers import PROVIDER, of_peer_role
+from policy.peers import PROVIDER, is_peer_role, of_peer_role
 from policy.plan import UNKNOWN, Plan, Resource
 from policy.rule import Finding, Options, Rule
 from policy.rules.access.confinement import unconfined
 from policy.rules.access.privilege import USER_ACTIONS
+
+_SESSION = 3600
+"""Seconds that a session of a role lasts at most by default (IAM API Reference, CreateRole)."""
 
 
 def peer_role_confined(plan: Plan, _: Options) -> Iterator[Finding]:
@@ -30,6 +33,10 @@ def peer_role_confined(plan: Plan, _: Options) -> Iterator[Finding]:
                 if action not in USER_ACTIONS and "*" not in action:
                     yield Finding(resource, f"{resource.name}: statement {statement.sid} allows {action} to the peer")
     for role in plan.of("iam.Role"):
+        longest = role.get("maxSessionDuration")
+        if is_peer_role(plan, role) and longest not in (None, UNKNOWN) and int(longest) > _SESSION:
+            hours = int(longest) // 3600
+            yield Finding(role, f"{role.name} gives the peer sessions of {hours} hours (maxSessionDuration)")
         for statement in trust(role):
             for kind, name in statement.principals if statement.allows else ():
                 if kind == "Federated":
@@ -65,9 +72,9 @@ RULES = (
         what="The role of the peer's workers has the dedicated user's rights, and trusts tokens of one issuer of this"
         " plan, one audience and one subject.",
         why="A holder of any token that the role accepts acts as the peer's workers do, and the loop guard takes the"
-        " writes for the peer's.",
+        " writes for the peer's. A stolen session is as good as the role until it ends.",
         remedy="Trust the plan's own identity provider, with StringEquals on its `aud` and `sub`, and give the role the"
-        " policy of components/identity.py.",
+        " policy of components/identity.py and no longer sessions than by default.",
         all=peer_role_confined,
     ),
 )

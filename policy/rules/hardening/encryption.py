@@ -68,6 +68,8 @@ def _problem(plan: Plan, resource: Resource) -> str:
         case "ec2.LaunchTemplate":
             return _volumes(resource)
         case "kms.Key":
+            if resource.get("isEnabled") is False:
+                return "is disabled, and nothing under it can be read"
             # KMS rotates keys for encryption only (KMS Developer Guide, "Rotate AWS KMS keys").
             signs = resource.get("keyUsage") in ("SIGN_VERIFY", "GENERATE_VERIFY_MAC")
             if not signs and not _given(resource, "enableKeyRotation"):

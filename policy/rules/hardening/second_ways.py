@@ -41,6 +41,7 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
         "xksKeyId": "keeps the key's material outside of KMS",
     },
     "pulumi:providers:aws": {
+        "customCaBundle": "accepts other certificates, whose owners can read and change what it sends",
         "insecure": "accepts any certificate, so that others can read and change what it sends",
     },
     "s3.Bucket": {
@@ -53,6 +54,8 @@ PROPERTIES: Mapping[str, Mapping[str, str]] = {
     },
     "scheduler.Schedule": {
         "target.deadLetterConfig": "sends what could not be started elsewhere",
+        "target.ecsParameters.capacityProviderStrategies": "can run the finder on machines that this pack does not"
+        " review",
         "target.ecsParameters.enableExecuteCommand": "opens a shell in the finder's container to others",
         "target.input": "changes what the finder's container runs",
     },
@@ -82,6 +85,12 @@ def _problems(resource: Resource) -> Iterator[str]:
             target, owned = resource.get("target.arn"), Owned(Plan(()), resource.account)
             if isinstance(target, str) and owned.account_id and not target.startswith(owned.arn("ecs", "cluster/")):
                 yield f"calls {target}, which is not an ECS cluster of the own account (target.arn)"
+            machines = resource.get("target.ecsParameters.launchType")
+            if given(machines) and machines != "FARGATE":
+                yield (
+                    f"runs the finder as {machines}, on machines that this pack does not review"
+                    " (target.ecsParameters.launchType)"
+                )
         case "ec2.VpcEndpoint":
             region = resource.account.region if resource.account is not None else ""
             wanted = [f"com.amazonaws.{region}.{service}" for service in ("s3", "dynamodb")]

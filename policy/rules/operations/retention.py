@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dualsync.runtime.aws.dynamodb.items import EXPIRES
 from dualsync.runtime.settings import variable
 from policy.environment import environments
 from policy.plan import UNKNOWN, Plan, Resource, known
@@ -58,13 +59,18 @@ def tombstones_outlive(plan: Plan, _: Options) -> Iterator[Finding]:
 
 
 def ledger_recoverable(resource: Resource, _: Options) -> Iterator[Finding]:
-    """Yield ledgers that cannot be restored or can be deleted (in a local cloud they may be)."""
+    """Yield ledgers that cannot be restored, can be deleted (in a local cloud they may be) or expire their proof."""
     if resource.kind != "dynamodb.Table":
         return
     if resource.get("pointInTimeRecovery.enabled") not in (True, UNKNOWN):
         yield Finding(resource, f"{resource.name} has no point-in-time recovery")
     if not _is_local_cloud(resource) and resource.get("deletionProtectionEnabled") not in (True, UNKNOWN):
         yield Finding(resource, f"{resource.name} can be deleted")
+    attribute = resource.get("ttl.attributeName")
+    if attribute not in (None, UNKNOWN, EXPIRES):
+        yield Finding(
+            resource, f"{resource.name} deletes items by {attribute}, which the runtime does not set for that (ttl)"
+        )
 
 
 def bundle_stays(resource: Resource, _: Options) -> Iterator[Finding]:
@@ -121,10 +127,11 @@ RULES = (
     ),
     Rule(
         name="ledger-recoverable",
-        what="The ledger has point-in-time recovery and deletion protection.",
+        what="The ledger has point-in-time recovery and deletion protection, and deletes by the runtime's date only.",
         why="It holds the proof that both sides once had a version. Without it a deletion cannot be distinguished from"
         " an object that was never copied.",
-        remedy="Turn on pointInTimeRecovery and deletionProtectionEnabled (config key protect).",
+        remedy="Turn on pointInTimeRecovery and deletionProtectionEnabled (config key protect), and leave ttl to the"
+        " program.",
         each=ledger_recoverable,
     ),
     Rule(

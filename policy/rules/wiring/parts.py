@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from policy.plan import UNKNOWN, Plan, Resource
+from policy.plan import UNKNOWN, Plan, Resource, structured
 from policy.rule import Finding, Options, Rule
 
 
@@ -23,6 +24,8 @@ class Joint:
     """Properties of that resource, of which it holds one."""
     optional: bool = False
     """Whether the property may be left out."""
+    element: str = ""
+    """Element that holds the name, where the property is JSON."""
 
 
 JOINTS = (
@@ -48,6 +51,7 @@ JOINTS = (
         ("arn", "arnWithoutRevision"),
     ),
     Joint("sns.TopicPolicy", "arn", "sns.Topic", ("arn",)),
+    Joint("sqs.Queue", "redrivePolicy", "sqs.Queue", ("arn",), optional=True, element="deadLetterTargetArn"),
     Joint("sqs.QueuePolicy", "queueUrl", "sqs.Queue", ("url", "id")),
     *(
         Joint(f"s3.{kind}", "bucket", "s3.Bucket", ("bucket", "id"))
@@ -69,12 +73,15 @@ JOINTS = (
 )
 """The properties that decide with which rights something runs, or to which resource a policy applies."""
 
+TEMPLATES = ("launchTemplate", "mixedInstancesPolicy.launchTemplate.launchTemplateSpecification")
+"""Where a group names its launch template."""
+
 
 def joined_to_own(plan: Plan, _: Options) -> Iterator[Finding]:
     """Yield properties that name a resource which is not of the plan's same account."""
     for joint in JOINTS:
         for resource in plan.of(joint.kind):
-            value = resource.get(joint.path)
+            value = _value(resource, joint)
             if value is None and joint.optional:
                 continue
             top = joint.path.partition(".")[0]
@@ -92,6 +99,30 @@ def joined_to_own(plan: Plan, _: Options) -> Iterator[Finding]:
             own = {r.get(path) for r in side for path in joint.own}
             if value not in own and not (behind and UNKNOWN in own):
                 yield Finding(resource, f"{resource.name}.{joint.path} is {value}, not a {joint.wanted} of this plan")
+    for group in plan.of("autoscaling.Group"):
+        yield from _stale(plan, group)
+
+
+def _value(resource: Resource, joint: Joint) -> Any:
+    value = resource.get(joint.path)
+    if not joint.element or value is UNKNOWN:
+        return value
+    content = structured(value)
+    return content.get(joint.element) if isinstance(content, dict) else value
+
+
+def _stale(plan: Plan, group: Resource) -> Iterator[Finding]:
+    """Yield a group that boots an earlier version of its launch template, which this pack cannot see."""
+    for path in TEMPLATES:
+        if group.get(path) is None or not group.is_known(path) or not group.is_known(f"{path}.version"):
+            continue
+        # Without a version, Auto Scaling takes the default one (Auto Scaling API, LaunchTemplateSpecification).
+        version = group.get(f"{path}.version") or "$Default"
+        for template in plan.behind(group, path.partition(".")[0], "ec2.LaunchTemplate"):
+            latest = template.get("latestVersion")
+            if latest is None or latest is UNKNOWN or version in ("$Latest", str(int(latest))):
+                continue
+            yield Finding(group, f"{group.name}.{path}.version is {version}, not the latest of {template.name}")
 
 
 def _same_side(a: Resource, b: Resource) -> bool:
@@ -102,7 +133,8 @@ RULES = (
     Rule(
         name="joined-to-own-parts",
         what="Machines, tasks, schedules and policies are joined to roles, templates and resources of this plan.",
-        why="A task with another role has that role's rights, whatever the policies of this plan allow.",
+        why="A task with another role has that role's rights, whatever the policies of this plan allow. An earlier"
+        " version of a launch template boots what this pack does not see.",
         remedy="Give the property the resource of this plan.",
         all=joined_to_own,
     ),

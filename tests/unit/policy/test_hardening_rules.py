@@ -38,11 +38,26 @@ GLOBAL = Account(urn="urn:global", name="dth-dual-global", properties={})
             "it calls arn:aws-cn:ecs:cn-north-1:999999999999:cluster/x, which is not an ECS cluster of the own account"
             " (target.arn)",
         ),
+        (
+            "aws:scheduler/schedule:Schedule",
+            {"target": {"ecsParameters": {"launchType": "EXTERNAL"}}},
+            "it runs the finder as EXTERNAL, on machines that this pack does not review"
+            " (target.ecsParameters.launchType)",
+        ),
+        (
+            "aws:scheduler/schedule:Schedule",
+            {"target": {"ecsParameters": {"capacityProviderStrategies": [{"capacityProvider": "theirs"}]}}},
+            "it can run the finder on machines that this pack does not review"
+            " (target.ecsParameters.capacityProviderStrategies)",
+        ),
+        (
+            "pulumi:providers:aws",
+            {"customCaBundle": "/tmp/other.pem"},
+            "it accepts other certificates, whose owners can read and change what it sends (customCaBundle)",
+        ),
     ],
 )
-def test_resources_that_start_further_instances_or_tasks_are_found(
-    type_: str, properties: dict[str, Any], problem: str
-) -> None:
+def test_second_ways_to_run_or_send_something_are_found(type_: str, properties: dict[str, Any], problem: str) -> None:
     assert found("no-second-way", resource(type_, **properties)) == [problem]
 
 
@@ -125,3 +140,10 @@ def test_a_topic_without_a_key_is_found_beside_queues_with_one() -> None:
     assert found("encrypted-at-rest", other, topic) == []
     with_key = resource("aws:sns/topic:Topic", kmsMasterKeyId=TOPIC_KEY)
     assert found("encrypted-at-rest", queue, with_key, topicKey=True) == []
+
+
+def test_a_disabled_key_is_found() -> None:
+    key = resource("aws:kms/key:Key", enableKeyRotation=True, isEnabled=False)
+    assert found("encrypted-at-rest", key) == ["it is disabled, and nothing under it can be read"]
+    for value in (True, None, UNKNOWN):
+        assert found("encrypted-at-rest", resource("aws:kms/key:Key", enableKeyRotation=True, isEnabled=value)) == []

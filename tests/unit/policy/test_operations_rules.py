@@ -52,6 +52,14 @@ def test_an_emulators_ledger_needs_no_deletion_protection() -> None:
     assert found("ledger-recoverable", resource("aws:dynamodb/table:Table", **table)) == ["it can be deleted"]
 
 
+@pytest.mark.parametrize(("attribute", "fine"), [("ExpiresAt", True), (UNKNOWN, True), ("RecordTime", False)])
+def test_a_ledger_that_expires_its_proof_is_found(attribute: Any, fine: bool) -> None:
+    table: dict[str, Any] = {"pointInTimeRecovery": {"enabled": True}, "deletionProtectionEnabled": True}
+    made = resource("aws:dynamodb/table:Table", ttl={"attributeName": attribute, "enabled": True}, **table)
+    problems = [] if fine else ["it deletes items by RecordTime, which the runtime does not set for that (ttl)"]
+    assert found("ledger-recoverable", made) == problems
+
+
 def test_every_queue_but_a_dead_letter_queue_needs_a_dead_letter_queue() -> None:
     dead = resource("aws:sqs/queue:Queue", "dead", messageRetentionSeconds=14 * 86400)
     queue = resource(

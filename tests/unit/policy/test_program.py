@@ -311,6 +311,20 @@ def test_a_peers_role_with_more_rights_than_a_user_is_found(
     assert any(v.rule.name == "peer-role-confined" and problem in v.finding.detail for v in found)
 
 
+def test_long_sessions_of_a_peers_role_are_found(bundles: Path) -> None:
+    plan = plan_of("cn", bundles, by_role())
+
+    def changed(resource: Resource) -> Resource:
+        if resource.kind != "iam.Role":
+            return resource
+        return dataclasses.replace(resource, properties={**resource.properties, "maxSessionDuration": 43200})
+
+    found = review(Plan(tuple(changed(r) for r in plan.resources)))
+    assert [v.finding.detail for v in found if v.rule.name == "peer-role-confined"] == [
+        "dth-dual-cn-peer gives the peer sessions of 12 hours (maxSessionDuration)"
+    ]
+
+
 def test_trust_in_an_issuer_other_than_the_other_sides_is_found(bundles: Path) -> None:
     plan = plan_of("cn", bundles, VARIANTS["roles of both sides"])
 
