@@ -62,13 +62,16 @@ def parse_message(
     authenticator: Authenticator | None = None,
     bucket: str = "",
     skip: Callable[[str], None] | None = None,
+    note_length: Callable[[int], None] | None = None,
 ) -> list[SyncRequest]:
     """Return all sync requests of a message; none for a test event and for keys outside the prefix.
 
     `relative` returns a bucket's key below the prefix, None if outside. `sent` is when the message was sent (seconds
     since the epoch). A message of our own is believed if `authenticator` verifies it, else only its key is (design:
     docs/security.md). Records of another bucket than `bucket` are dropped, and their bucket is passed to `skip`.
-    Raises `UnreadableMessageError`. (Source: "Event message structure", Amazon S3 User Guide.)
+    `note_length` gets the number of digits of each sequencer. Raises `UnreadableMessageError`.
+
+    Source: "Event message structure", Amazon S3 User Guide.
     """
     for _ in range(MAX_WRAPPERS):
         document = _parse(body)
@@ -82,6 +85,7 @@ def parse_message(
                 authenticator=authenticator,
                 bucket=bucket,
                 skip=skip,
+                note_length=note_length,
             )
             return [
                 replace(request, full_check=True, attempt=0, first_sent=sent, denied_since=0.0, reason="redriven")
@@ -126,6 +130,8 @@ def parse_message(
             raise UnreadableMessageError(f"a record without {e}") from None
         if request is not None:
             found.append(request)
+            if note_length is not None and request.sequencer:
+                note_length(len(record["s3"]["object"]["sequencer"].strip()))
     return found
 
 

@@ -2,7 +2,8 @@
 
 S3 gives each event of a key a hexadecimal `sequencer` and says: compare them as strings, the shorter padded with
 zeros. The pages disagree on which side; sequencers of one key share their leading digits, so the number is padded on
-the left here, in lower case. (Source: "Event message structure", Amazon S3 User Guide.)
+the left here, in lower case. A worker logs when it meets two lengths. (Source: "Event message structure", Amazon S3
+User Guide.)
 """
 
 from __future__ import annotations

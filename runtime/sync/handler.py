@@ -73,6 +73,8 @@ class MessageHandler:
         self._covers = covers
         self._part_slots = part_slots
         self._on_event = on_event
+        self._lengths: set[int] = set()
+        """Numbers of digits of the sequencers that S3 has sent."""
 
     async def process(self, message: Message) -> None:
         """Do all that the message asks, then acknowledge it.
@@ -137,7 +139,18 @@ class MessageHandler:
             authenticator=context.authenticator,
             bucket=context.settings.local_bucket,
             skip=skipped.append,
+            note_length=self._note_length,
         )
+
+    def _note_length(self, digits: int) -> None:
+        """Log a second length of sequencers: the order of events depends then on how the shorter one is padded."""
+        if digits in self._lengths:
+            return
+        self._lengths.add(digits)
+        if len(self._lengths) > 1:
+            lengths = ", ".join(map(str, sorted(self._lengths)))
+            how = "the shorter ones are padded on the left to compare them, as AWS's pages disagree"
+            self._context.log.line("WARNING", "sequencer", reason=f"sequencers of {lengths} digits: {how}")
 
     def _relative_key(self, key: str) -> str | None:
         prefix = self._context.settings.local_prefix

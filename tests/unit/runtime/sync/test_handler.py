@@ -74,6 +74,18 @@ def test_all_records_of_a_message_are_processed() -> None:
     assert not world.broker.letters
 
 
+def test_a_second_length_of_sequencers_is_logged_once() -> None:
+    world = side()
+    events = [world.put(f"k{n}", b"1") for n in range(4)]
+    shorter, longer = "5A17C3B2D5F60011", "005A17C3B2D5F60022"
+    for event, sequencer in zip(events, (shorter, longer, longer, "not hexadecimal"), strict=True):
+        world.work(replace(event, sequencer=sequencer))
+    [line] = world.log.of("sequencer")
+    assert line["reason"] == (
+        "sequencers of 16, 18 digits: the shorter ones are padded on the left to compare them, as AWS's pages disagree"
+    )
+
+
 def test_late_event_copies_the_current_version() -> None:
     world = side()
     first = world.put("k", b"old")
