@@ -10,7 +10,7 @@ import pytest
 
 from tests.simulation.exploration import explorer
 from tests.simulation.exploration.explorer import Exploration
-from tests.simulation.exploration.rows import EMPTY, Row, Runner
+from tests.simulation.exploration.rows import BY_START, EMPTY, Row, Runner
 from tests.simulation.exploration.services import Services
 from tests.simulation.exploration.state import QUICK_FAULTS, Fault, Limits
 from tests.simulation.histories.mutants import MUTANTS, Mutant
@@ -72,6 +72,7 @@ CAUGHT = (
         modes=Modes(parts=True),
     ),
     Caught("complete with missing parts", (("cn", "put"),), modes=Modes(parts=True)),
+    Caught("believe a completion", WRITE_AND_DELETE, modes=BY_START, timing="own second"),
 )
 MAX_STATES = 50_000
 """States of one history here: more means that its schedules have no end."""

@@ -19,10 +19,10 @@ from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.ledger_entry import LedgerEntry
 from dualsync.runtime.model.objects import Attributes, ObjectHead, Part, Precondition, PutResult
 from dualsync.runtime.model.origin_version import OriginVersion, Stamp
-from dualsync.runtime.sync import fast_path, fleet_upload, full_sync, handler
+from dualsync.runtime.sync import echo, fast_path, fleet_upload, full_sync, handler
 from dualsync.runtime.sync.context import SyncContext, SyncResult
 from dualsync.runtime.sync.decision import Action, Decision, KeyState, decide
-from dualsync.runtime.transfer.multipart import UploadInProgressError
+from dualsync.runtime.transfer.multipart import MultipartCopier, UploadInProgressError
 from dualsync.runtime.transfer.upload_record import UploadRecord
 from tests.simulation.histories.plan import History
 from tests.simulation.histories.result import Result as Outcomes
@@ -229,6 +229,15 @@ def nothing_missing(self: UploadRecord, present: Mapping[int, Part]) -> list[int
     return []
 
 
+async def believed(*_: object) -> None:
+    """Take a completed upload for a copy, whatever the target shows."""
+
+
+def in_one_piece(etag: str) -> bool:
+    """Take each object for one that was shown when it was written."""
+    return False
+
+
 async def unwatched_upload(context: SyncContext, request: SyncRequest, under: UploadInProgressError) -> SyncResult:
     """Send the part requests of a shared upload without the request that later checks for missing parts."""
     return replace(await fleet_upload.watch_upload(context, request, under), follow_up=None)
@@ -327,6 +336,8 @@ MUTANTS = (
     Mutant("read parts of any version", swap(local=PartsOfAnyVersion, remote=PartsOfAnyVersion)),
     Mutant("continue any upload", patches=[(UploadRecord, "is_same_copy", any_upload)]),
     Mutant("complete with missing parts", patches=[(UploadRecord, "missing_numbers", nothing_missing)]),
+    Mutant("believe a completion", patches=[(MultipartCopier, "_check_visible", believed)], shown_by=[153]),
+    Mutant("believe the event of a copy in parts", patches=[(echo, "is_in_parts", in_one_piece)], shown_by=[1432]),
     Mutant("start a shared upload and do not watch it", patches=[(handler, "watch_upload", unwatched_upload)]),
     Mutant("apply deletions unchecked", patches=[(fast_path, "propagate_deletion", unchecked_deletion)]),
     Mutant("copy replicas back", patches=[(decide_module, "decide", always_copy)]),
