@@ -8,6 +8,7 @@ import ssl
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cache
+from ipaddress import ip_address
 from os import environ
 from urllib.parse import urlsplit
 from weakref import WeakSet
@@ -77,13 +78,21 @@ async def _dial(protocol: asyncio.BufferedProtocol, host: str, port: int, *, sec
     """Connect `protocol` and return its transport. Raises `OSError`."""
     loop = asyncio.get_running_loop()
     layer = TlsLayer(protocol, _tls(), host) if secure else None
-    transport, _ = await loop.create_connection(
-        lambda: layer or protocol, host, port, happy_eyeballs_delay=EYEBALLS_SECONDS
-    )
+    # One address needs no race of addresses, which leaves its socket to the garbage collector if it is cancelled late.
+    race = None if _is_address(host) else EYEBALLS_SECONDS
+    transport, _ = await loop.create_connection(lambda: layer or protocol, host, port, happy_eyeballs_delay=race)
     if layer is None:
         return transport
     await layer.wait_until_secure()
     return layer
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_fresh(connection: Connection, now: float) -> bool:
