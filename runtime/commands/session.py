@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
@@ -170,18 +171,33 @@ def _console() -> Console:
     return Console(highlight=False, emoji=False, soft_wrap=piped, width=width)
 
 
+NO_MARKUP = "[none][/none]"
+"""A style without effect around nothing: it separates a text from the markup that follows."""
+
+
 def escape(text: str) -> str:
     """Return text for a console: its brackets are no markup, and no character moves the cursor."""
-    from rich.markup import escape as rich_escape
-
-    return rich_escape(escape_invisible(text))
+    return _without_markup(escape_invisible(text))
 
 
 def key_text(key: str) -> str:
     """Return a key for a console, as it can be pasted into a shell."""
-    from rich.markup import escape as rich_escape
+    return _without_markup(display_key(key))
 
-    return rich_escape(display_key(key))
+
+def _without_markup(text: str) -> str:
+    """Return markup that shows exactly `text`, whatever stands before and behind it.
+
+    rich's own `escape` considers one text alone. Beside another, `[a` and `b]` become a tag, and nothing is shown; it
+    also doubles a backslash at the end, which is needed only before a tag.
+    """
+    return re.sub(r"(?<!\\)(\\*)(\[|\Z)", _separate, text)
+
+
+def _separate(found: re.Match[str]) -> str:
+    """Return backslashes, doubled before a tag as markup wants them, and a bracket, each with a tag behind it."""
+    backslashes, bracket = found[1], found[2]
+    return (f"{backslashes * 2}{NO_MARKUP}" if backslashes else "") + (f"{bracket}{NO_MARKUP}" if bracket else "")
 
 
 def session(invocation: typer.Context, json_too: bool = False) -> Session:

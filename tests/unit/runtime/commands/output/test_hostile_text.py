@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 import subprocess
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.text import Text
 
 from dualsync.runtime.commands.output.formatting import local_time, short_local_time
+from dualsync.runtime.commands.session import escape, key_text
 from dualsync.runtime.log import printable_json
 from dualsync.runtime.operations.conflicts import parse_identity
 from dualsync.runtime.operations.key_text.plain_text import display_key, escape_invisible, shell_word, use_config_names
@@ -92,6 +97,29 @@ def test_printable_keys_are_shown_unchanged(operator: Operator) -> None:
     out = operator.call("conflicts", "list").out
     for key in (":warning:", "a:smile:b", "[bold]x[/bold]", "back\\", "Straße/数据.txt"):
         assert key in out
+
+
+SPLIT_TAGS = ["[/a", "b]", "[b", "c]", "\\", "end\\", "two\\\\", "\\[d]", "[/]"]
+"""Texts whose brackets and backslashes become markup beside those of another text."""
+
+
+@pytest.mark.parametrize("frame", ["{}, {}", "[bold]{}[/bold]: {}[dim]{}[/dim]", "  {} {}"])
+@pytest.mark.parametrize("form", [key_text, escape])
+def test_texts_beside_each_other_are_shown_exactly(form: Callable[[str], str], frame: str) -> None:
+    for texts in itertools.product(SPLIT_TAGS, repeat=2):
+        words = (*texts, texts[0])
+        shown = Text.from_markup(frame.format(*map(form, words)), emoji=False).plain
+        assert shown == re.sub(r"\[/?[a-z]+\]", "", frame).format(*words)
+
+
+def test_the_keys_that_a_question_is_about_are_all_named() -> None:
+    operator = Operator()
+    for key in ("[/a", "b]", "folder\\"):
+        operator.put(CN, key)
+    operator.settle()
+    for key in ("[/a", "b]", "folder\\"):
+        operator.delete(CN, key)
+    assert operator.call("deletions", "reject", "--dry-run").err == "3 objects, 15 B: [/a, b], folder\\\n"
 
 
 @pytest.mark.parametrize("key", [key for key in KEYS if "\x00" not in key])
