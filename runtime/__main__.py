@@ -9,14 +9,19 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
+import io
 import os
 import sys
+from collections.abc import Callable
 
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.settings import Settings, describe, variable
 
 ROLES = ("worker", "workers", "finder", "settings")
 """What this program runs in the cloud; `settings` lists the variables."""
+SERVICES = ROLES[:3]
+"""Those that run until they are stopped, with a log instead of an operator."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -84,11 +89,46 @@ def operate(arguments: list[str]) -> int:
 
 def console() -> None:
     """Run `main` as the script `dualsync`."""
-    code = main()
-    sys.stdout.flush()
-    sys.stderr.flush()
+    if sys.argv[1:2] and sys.argv[1] in SERVICES:
+        code = main()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    else:
+        code = run_in_shell(main)
     # A long poll may still be open in a thread for 20 s; its answer is not needed any more.
     os._exit(code)
+
+
+def run_in_shell(function: Callable[[], int]) -> int:
+    """Return the exit code of `function`, 1 if its output could not be written, or 130 after Ctrl-C.
+
+    A reader that has gone, as `head` does, is no error of ours. Any other is one line.
+    """
+    prepare_streams()
+    try:
+        code = function()
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        return 1
+    except OSError as e:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(f"error: {f'{e.filename!r}: ' if e.filename else ''}{e.strerror or e}\n")
+            sys.stderr.flush()
+        return 1
+    return code
+
+
+def prepare_streams() -> None:
+    """Let every text be written: a stream that the caller closed leads nowhere, and no character is too odd for one."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), mode))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -132,7 +132,8 @@ class Session:
     def print_result(self, document: object, text: Callable[[], None], code: Exit = Exit.DONE) -> None:
         """Print the result, as JSON or as text, and end with `code`."""
         if self.json:
-            document_text = json.dumps(document, indent=2, ensure_ascii=False, default=str)
+            ascii_only = not str(sys.stdout.encoding).lower().startswith("utf")
+            document_text = json.dumps(document, indent=2, ensure_ascii=ascii_only, default=str)
             sys.stdout.write(printable_json(document_text) + "\n")
         else:
             text()

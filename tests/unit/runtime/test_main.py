@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -47,3 +48,71 @@ def test_wrong_setting_is_reported_without_importing_boto3() -> None:
     assert done.returncode == 2
     assert "DUALSYNC_PAIR is not set" in done.stderr
     assert "boto3" not in done.stderr
+
+
+def in_shell(words: str, redirection: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run `dualsync` with these words as a shell does."""
+    return subprocess.run(
+        ["bash", "-c", f"exec {shlex.quote(sys.executable)} -m dualsync.runtime {words} {redirection}"],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def as_console(main: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the script `dualsync` with a body in place of `main`."""
+    code = f"import sys, runtime.__main__ as m\ndef body():\n {main}\n return 0\nm.main = body\nm.console()"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("words", ["--version", "settings", "explain ''"])
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "<&- >&- 2>&-"])
+def test_closed_streams_are_no_fault(words: str, closed: str) -> None:
+    done = in_shell(words, closed)
+    assert done.returncode == (2 if words == "explain ''" else 0)
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("words", ["--version", "settings", "--help"])
+def test_a_reader_that_has_gone_is_no_error(words: str, buffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "dualsync.runtime", words],
+        cwd=ROOT,
+        env={"PATH": os.environ["PATH"], "PYTHONUNBUFFERED": buffered},
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, b"")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("buffered", ["", "1"])
+@pytest.mark.parametrize("words", ["--version", "settings"])
+def test_a_full_disk_is_reported_in_one_line(words: str, buffered: str) -> None:
+    done = in_shell(words, "> /dev/full", PYTHONUNBUFFERED=buffered)
+    assert (done.returncode, done.stderr) == (1, "error: No space left on device\n")
+
+
+def test_an_interrupt_while_the_commands_are_imported_shows_no_traceback() -> None:
+    done = as_console("raise KeyboardInterrupt")
+    assert (done.returncode, done.stderr) == (130, "")
+
+
+def test_characters_that_the_terminal_does_not_have_are_escaped() -> None:
+    done = as_console("sys.stdout.write('\u2192 \xe9\\n')", PYTHONIOENCODING="ascii")
+    assert (done.returncode, done.stdout) == (0, "\\u2192 \\xe9\n")
