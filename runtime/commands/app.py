@@ -45,6 +45,9 @@ class GlobalOptionsAnywhere(TyperGroup):
 
         The context's class depends on the version of typer: click's own or its copy of it.
         """
+        bare = option_without_value(args)
+        if bare and not ctx.resilient_parsing:
+            ctx.fail(f"Option '{bare}' requires an argument.")
         return super().parse_args(ctx, global_options_first(args))
 
 
@@ -64,6 +67,17 @@ def global_options_first(arguments: Sequence[str]) -> list[str]:
         else:
             rest.append(word)
     return [*front, *rest]
+
+
+def option_without_value(arguments: Sequence[str]) -> str:
+    """Return the global option that ends the arguments: moved to the front, it would take the command as its value."""
+    words = iter(arguments)
+    for word in words:
+        if word == "--":
+            return ""
+        if word in GLOBAL_OPTIONS and next(words, None) is None:
+            return word
+    return ""
 
 
 app = typer.Typer(

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from dualsync.runtime.errors import DualSyncError, FatalError, PermanentError
 from dualsync.runtime.log import printable_json
-from dualsync.runtime.operations.key_text.plain_text import display_key, escape_invisible
+from dualsync.runtime.operations.key_text.plain_text import display_key, escape_invisible, is_utf8
 from dualsync.runtime.operations.stacks import Pair, PairLocation, find_pair
 from dualsync.runtime.settings import SideName
 
@@ -202,11 +202,18 @@ def _separate(found: re.Match[str]) -> str:
 
 
 def session(invocation: typer.Context, json_too: bool = False) -> Session:
-    """Return the call's session; `--json` counts before and after the command's name."""
+    """Return the call's session; `--json` counts before and after the command's name.
+
+    Texts that are not UTF-8 end the command: no key, name or reason is one.
+    """
     found = invocation.obj
     if not isinstance(found, Session):
         found = invocation.obj = Session()
     found.json = found.json or json_too
+    for parameter in invocation.command.params:
+        value = invocation.params.get(str(parameter.name))
+        if isinstance(value, str) and not is_utf8(value):
+            found.fail(f"{parameter.opts[0]}={value!r}: holds bytes that are not UTF-8; give it in UTF-8", Exit.USAGE)
     return found
 
 

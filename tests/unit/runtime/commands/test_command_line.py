@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
 import os
 import re
 import subprocess
@@ -202,6 +203,33 @@ def test_error_is_printed_in_one_line() -> None:
     result = CliRunner().invoke(app, ["status"], obj=Session(open_context=open_context))
     assert result.exit_code == 1
     assert result.stderr == "error: UnavailableError: dynamodb ledger: no answer\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("explain", "caf\udce9.txt"), "key='caf\\udce9.txt': holds bytes that are not UTF-8"),
+        (("plan", "--prefix", "\udcff"), "--prefix='\\udcff': holds bytes that are not UTF-8"),
+        (("pause", "cn", "--reason", "\udcff", "--yes"), "--reason='\\udcff': holds bytes that are not UTF-8"),
+        (("--profile-cn", "\udcff", "status"), "--profile-cn='\\udcff': holds bytes that are not UTF-8"),
+    ],
+)
+def test_arguments_that_are_not_utf8_are_refused_before_anything_is_done(
+    arguments: tuple[str, ...], words: str
+) -> None:
+    operator = Operator()
+    answer = operator.call(*arguments)
+    assert answer.code == 2
+    assert words in answer.err
+    assert operator.call("audit").out == "nothing yet\n"
+
+
+def test_json_is_whole_where_the_stream_has_no_unicode(monkeypatch: pytest.MonkeyPatch) -> None:
+    stream = io.TextIOWrapper(io.BytesIO(), encoding="ascii", errors="backslashreplace")
+    monkeypatch.setattr(sys, "stdout", stream)
+    Session(json=True).print_result({"key": "Straße/数据.txt"}, lambda: None)
+    stream.seek(0)
+    assert json.loads(stream.read()) == {"key": "Straße/数据.txt"}
 
 
 def test_missing_pulumi_and_pair_file_name_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

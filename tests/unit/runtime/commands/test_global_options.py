@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from dualsync.runtime.commands.app import app, global_options_first
+from dualsync.runtime.commands.app import app, global_options_first, option_without_value
 from dualsync.runtime.commands.session import Session
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.model.records import FINDER_RUN, WORKER, Record
@@ -54,7 +54,20 @@ def test_global_options_are_accepted_before_and_after_the_command(arguments: tup
 
 def test_arguments_after_two_dashes_are_no_options() -> None:
     assert global_options_first(["explain", "--", "--pair", "x"]) == ["explain", "--", "--pair", "x"]
-    assert global_options_first(["status", "--pair"]) == ["--pair", "status"]
+
+
+@pytest.mark.parametrize("arguments", [("status", "--pair"), ("pause", "cn", "--yes", "--profile-cn"), ("--stack-cn",)])
+def test_global_option_without_its_value_is_named(arguments: tuple[str, ...]) -> None:
+    answer = Operator().call(*arguments)
+    assert answer.code == 2
+    assert f"Option '{arguments[-1]}' requires an argument." in answer.err
+
+
+def test_option_that_is_being_completed_is_no_error() -> None:
+    assert option_without_value(["explain", "--", "--pair"]) == ""
+    assert option_without_value(["--pair", "--pair"]) == ""
+    words = {"_DUALSYNC_COMPLETE": "complete_bash", "COMP_WORDS": "dualsync status --pair ", "COMP_CWORD": "3"}
+    assert CliRunner().invoke(app, [], env=words, prog_name="dualsync").exit_code == 0
 
 
 def test_environment_variables_set_global_options() -> None:
