@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -40,14 +41,14 @@ def audit(
             table.add_column(column, overflow="fold", no_wrap=column in ("time", "command", "sides", "state"))
         for record, sides in ordered:
             data: dict[str, Any] = dict(record.data)
-            what = {n: v for n, v in {**data.get("arguments", {}), **data.get("result", {})}.items() if v}
+            what = {n: v for n, v in {**_members(data, "arguments"), **_members(data, "result")}.items() if v}
             what = {n: v for n, v in what.items() if n not in ("direction", "before")}
             table.add_row(
                 short_local_time(record.time),
                 escape(_name(str(data.get("who", "")))),
-                str(data.get("command", "")),
+                escape(str(data.get("command", ""))),
                 ", ".join(sides),
-                str(data.get("state", "")),
+                escape(str(data.get("state", ""))),
                 escape(_brief(what)),
             )
         cli.out.print(table if ordered else "nothing yet")
@@ -59,6 +60,12 @@ def _name(who: str) -> str:
     """Return a caller's ARNs as names: a user's, or a role's with its session; one for both sides if equal."""
     names = (arn.rsplit(":", 1)[-1].removeprefix("user/").removeprefix("assumed-role/") for arn in who.split(" / "))
     return " / ".join(dict.fromkeys(names))
+
+
+def _members(data: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a member that is an object; an empty one for what another version wrote there."""
+    value = data.get(name)
+    return value if isinstance(value, dict) else {}
 
 
 def _brief(values: dict[str, Any]) -> str:

@@ -79,9 +79,11 @@ def show(invocation: typer.Context, id: Id, json: Json = False) -> None:
     found, loser = cli.run(work)
 
     def text() -> None:
-        cli.out.print(f"[bold]{key_text(found.key)}[/bold]  recorded {local_time(found.time)}, rule {found.policy}")
-        cli.out.print(f"won:  {_version(found.winner)}, ETag {found.winner.etag}")
-        cli.out.print(f"lost: {_version(found.loser)}, ETag {found.loser.etag}")
+        cli.out.print(
+            f"[bold]{key_text(found.key)}[/bold]  recorded {local_time(found.time)}, rule {escape(found.policy)}"
+        )
+        cli.out.print(f"won:  {_version(found.winner)}, ETag {escape(found.winner.etag)}")
+        cli.out.print(f"lost: {_version(found.loser)}, ETag {escape(found.loser.etag)}")
         cli.out.print(_where(loser))
         if loser is not None:
             cli.out.print(f"`dualsync conflicts undo {found.id}` restores it")
@@ -170,7 +172,7 @@ def _where(loser: LoserLocation | None) -> str:
     if loser is None:
         return "the loser is gone: keepLoser was off, and its bucket has no such version; it cannot be restored"
     if loser.version_id:
-        return f"the loser is version {loser.version_id} in {loser.side.name}'s bucket"
+        return f"the loser is version {escape(loser.version_id)} in {loser.side.name}'s bucket"
     return f"the loser is kept at {loser.side.name} as {key_text(loser.key)}"
 
 

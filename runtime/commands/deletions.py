@@ -382,7 +382,8 @@ def _table(cli: Session, held: list[HeldDeletions], found: list[PendingDeletion]
     elif live:
         cli.out.print("none is pending now")
     for hold in held:
-        approved = f", approved up to {hold.approval.data.get('up_to')}" if hold.approval is not None else ""
+        up_to = hold.approval.data.get("up_to") if hold.approval is not None else None
+        approved = f", approved up to {escape(str(up_to))}" if hold.approval is not None else ""
         sample = hold.record.data.get("sample")
         for line in (sample if isinstance(sample, list) else [])[:10]:
             cli.out.print(f"  [dim]{escape(str(line))}[/dim]")

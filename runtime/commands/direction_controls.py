@@ -18,6 +18,7 @@ from dualsync.runtime.commands.session import (
     Session,
     Yes,
     check_direction,
+    escape,
     session,
     sides_of,
 )
@@ -149,7 +150,9 @@ def drain(
     document = {"empty": empty, "paused": empty and then_pause, "left": {d: x.total for d, x in now.depths.items()}}
 
     def text() -> None:
-        cli.out.print("empty" + (", paused" if then_pause else "") if empty else f"not empty in time: {_words(now)}")
+        cli.out.print(
+            "empty" + (", paused" if then_pause else "") if empty else f"not empty in time: {escape(_words(now))}"
+        )
         for side in paused if not empty else ():
             cli.out.print(f"{side}->{side.peer} is paused: `dualsync resume {side}`")
 
@@ -218,7 +221,7 @@ def _show(
     def text() -> None:
         for side, one in zip(sides, controls, strict=True):
             limits = rate(one.bytes_per_second) if one.bytes_per_second else "no limit of bytes"
-            limits = limits if one.timetable is None else timetable_text(one.timetable)
+            limits = limits if one.timetable is None else escape(timetable_text(one.timetable))
             requests = f"{one.requests_per_second} requests/s" if one.requests_per_second else "none of requests"
             cli.out.print(f"{side.direction}: {done} (in effect within {within_seconds:.0f} s; {limits}, {requests})")
         if still is not None:

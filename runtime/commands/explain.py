@@ -119,8 +119,8 @@ def _history(cli: Session, view: SideView) -> None:
         cli.out.print(f"\n[dim]the logs of {view.side.name} can't be read by you[/dim]")
         return
     for line in view.history:
-        reason = escape(str(line.get("reason", "")))
-        cli.out.print(f"{line.get('time', '')}  {view.side.name}  {line.get('outcome', '')}  [dim]{reason}[/dim]")
+        time, outcome, reason = (escape(str(line.get(name, ""))) for name in ("time", "outcome", "reason"))
+        cli.out.print(f"{time}  {view.side.name}  {outcome}  [dim]{reason}[/dim]")
 
 
 def _object(view: SideView) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections import Counter
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -359,9 +360,15 @@ def _worker(record: Record, now: int) -> Worker:
         in_flight=_int(data.get("in_flight")),
         started=_int(data.get("started")),
         guard=str(data.get("guard", "")),
-        problems=problems if isinstance(problems, list) else (),
-        denied=denied if isinstance(denied, dict) else {},
+        problems=[_event(problem) for problem in problems] if isinstance(problems, list) else (),
+        denied=_event(denied),
     )
+
+
+def _event(value: object) -> dict[str, Any]:
+    """Return what a worker reports about a key, with numbers where numbers belong."""
+    given = value if isinstance(value, dict) else {}
+    return {**given, **{name: _int(given[name]) for name in ("time", "seconds") if name in given}}
 
 
 def _loser(record: Record) -> Loser:
@@ -373,7 +380,7 @@ def _lag(records: Sequence[Record], name: str) -> Lag:
     for record in records:
         classes = record.data.get(name)
         if isinstance(classes, dict):
-            parts.append({int(number): _int(count) for number, count in classes.items()})
+            parts.append({int(n): _int(count) for n, count in classes.items() if re.fullmatch("[0-9]{1,3}", n)})
     classes = latency_histogram.merge(parts)
     return Lag(
         sum(classes.values()), latency_histogram.percentile(classes, 0.5), latency_histogram.percentile(classes, 0.99)

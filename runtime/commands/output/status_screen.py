@@ -153,7 +153,7 @@ def _state(d: Direction) -> str:
     colour = {"RUNNING": "green", "PAUSED": "yellow", "DISABLED": "yellow", "STARTING": "yellow"}.get(
         d.state, "bold red"
     )
-    return f"[{colour}]{d.state}[/{colour}]"
+    return f"[{colour}]{escape(d.state)}[/{colour}]"
 
 
 def _workers(d: Direction) -> str:
@@ -206,7 +206,7 @@ def _finder(d: Direction) -> str:
         for value, word in ((here, "here"), (there, "there"), (queued, "queued"))
         if isinstance(value, int)
     )
-    archived = f", [yellow]{data['archived']} archived[/yellow]" if data.get("archived") else ""
+    archived = f", [yellow]{escape(str(data['archived']))} archived[/yellow]" if data.get("archived") else ""
     return f"{duration(d.now - d.finder.time)} ago{f': {counts}' if counts else ''}{archived}"
 
 
@@ -227,7 +227,7 @@ def _limits(d: Direction) -> str:
     if limit:
         limits.append(rate(limit))
     if d.controls.timetable is not None:
-        limits.append(f"by time: {timetable_text(d.controls.timetable)}")
+        limits.append(f"by time: {escape(timetable_text(d.controls.timetable))}")
     if d.controls.requests_per_second:
         limits.append(f"{d.controls.requests_per_second} requests/s")
     return ", ".join(limits) or "none"
@@ -240,7 +240,7 @@ def _key(d: Direction) -> str:
 
 
 def _held(d: Direction) -> str:
-    return str(d.held.data.get("count")) if d.held is not None else "0"
+    return escape(str(d.held.data.get("count"))) if d.held is not None else "0"
 
 
 ROWS: dict[str, Callable[[Direction], str]] = {

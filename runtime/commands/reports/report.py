@@ -79,9 +79,8 @@ def _text(cli: Session, found: PeriodReport) -> None:
         _lines(cli, d.name, "skipped", d.skipped)
     for act in found.acts:
         who = str(act.get("who", "")).rsplit(":", 1)[-1]
-        cli.out.print(
-            f"{local_time(act['time'])}  {escape(who)}  {escape(str(act.get('command', '')))}  {act.get('state')}"
-        )
+        words = (escape(text) for text in (who, str(act.get("command", "")), str(act.get("state"))))
+        cli.out.print("  ".join((local_time(act["time"]), *words)))
     for side, why in found.unread.items():
         cli.out.print(f"[dim]acts of operators in the ledger of {side} are not visible: {escape(why)}[/dim]")
     table = Table("", box=None, pad_edge=False, padding=(0, 3, 0, 0))
@@ -105,7 +104,7 @@ def _lines(cli: Session, direction: str, word: str, lines: Sequence[Mapping[str,
             cli.out.print(f"{direction}: {number(count)} skipped: {escape(reason)}")
         return
     for line in lines[-SHOWN:]:
-        reason = escape(str(line.get("reason") or ""))
-        cli.out.print(f"{direction}: [yellow]{line.get('outcome')}[/yellow] {key_text(str(line.get('key')))}: {reason}")
+        outcome, reason = escape(str(line.get("outcome"))), escape(str(line.get("reason") or ""))
+        cli.out.print(f"{direction}: [yellow]{outcome}[/yellow] {key_text(str(line.get('key')))}: {reason}")
     if len(lines) > SHOWN:
         cli.out.print(f"{direction}: … and {len(lines) - SHOWN} earlier: --json has up to {operations.MAX_LOG_LINES}")

@@ -65,7 +65,7 @@ def doctor(
 
 def _line(cli: Session, f: CheckResult) -> None:
     colour = COLOURS[f.verdict.value]
-    cli.out.print(f"  [{colour}]{f.verdict}[/{colour}] {f.check}: {escape(f.what)}")
+    cli.out.print(f"  [{colour}]{f.verdict}[/{colour}] {escape(f.check)}: {escape(f.what)}")
     if f.remedy:
         cli.out.print(f"    [dim]→ {escape(f.remedy)}[/dim]")
 

@@ -84,7 +84,7 @@ async def report(context: OperatorContext, since: float, until: float) -> Period
             continue
         for record in records:
             if since <= record.time < until:
-                known = acts.setdefault(record.id, {"time": record.time, "sides": [], **record.data})
+                known = acts.setdefault(record.id, {**record.data, "time": record.time, "sides": []})
                 known["sides"].append(str(side.name))
     ordered = sorted(acts.values(), key=lambda act: int(act["time"]))
     return PeriodReport(pair=context.pair, since=since, until=until, directions=directions, acts=ordered, unread=unread)

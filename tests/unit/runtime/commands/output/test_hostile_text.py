@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import json
 import re
@@ -16,6 +17,16 @@ from rich.text import Text
 from dualsync.runtime.commands.output.formatting import local_time, short_local_time
 from dualsync.runtime.commands.session import escape, key_text
 from dualsync.runtime.log import printable_json
+from dualsync.runtime.model.records import (
+    AUDIT,
+    CONFLICT,
+    CONTROL,
+    DELETION_APPROVAL,
+    FINDER_RUN,
+    HELD_DELETION,
+    WORKER,
+    Record,
+)
 from dualsync.runtime.operations.conflicts import parse_identity
 from dualsync.runtime.operations.key_text.plain_text import display_key, escape_invisible, shell_word, use_config_names
 from dualsync.runtime.settings import SideName
@@ -169,3 +180,48 @@ def test_escaping_is_unambiguous() -> None:
 def test_environment_variables_are_shown_as_configuration_keys() -> None:
     text = "300 deletions of 400 keys, more than 10 % (DUALSYNC_DELETION_LIMIT_PERCENT)"
     assert use_config_names(text) == "300 deletions of 400 keys, more than 10 % (deletionLimitPercent)"
+
+
+SPOILED = "x\x1b[2J\x1b]0;title\x07[/z]\u202e\r\n"
+"""A text that no version writes."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "id", "known", "member"),
+    [
+        (AUDIT, "1", {"who": "arn:ann", "command": "pause", "state": "done"}, "who"),
+        (AUDIT, "1", {"who": "arn:ann", "command": "pause", "state": "done"}, "command"),
+        (AUDIT, "1", {"who": "arn:ann", "command": "pause", "state": "done"}, "state"),
+        (AUDIT, "1", {"who": "arn:ann", "command": "pause", "state": "done"}, "arguments"),
+        (AUDIT, "1", {"who": "arn:ann", "command": "pause", "state": "done"}, "time"),
+        (CONFLICT, "1", {"winner": "cn@5:e", "loser": "global@4:f", "kept": False}, "policy"),
+        (CONFLICT, "1", {"winner": "cn@5:e", "loser": "global@4:[/z]\x1b"}, "policy"),
+        (HELD_DELETION, "held", {"count": 3, "reason": "many", "sample": ["a"]}, "count"),
+        (HELD_DELETION, "held", {"count": 3, "reason": "many", "sample": ["a"]}, "reason"),
+        (DELETION_APPROVAL, "approval", {"up_to": 3}, "up_to"),
+        (FINDER_RUN, "last", {"here": 1, "there": 1, "queued": 0}, "archived"),
+        (WORKER, "1", {"state": "RUNNING"}, "state"),
+        (WORKER, "1", {"state": "RUNNING"}, "guard"),
+        (WORKER, "1", {"state": "RUNNING", "put_lags": {SPOILED: 1, "3": SPOILED}, "delete_lags": {"-1": 1}}, "reason"),
+        (WORKER, "1", {"state": "RUNNING", "problems": [{"outcome": "failed", "time": SPOILED}]}, "denied"),
+        (CONTROL, "orders", {"timetable": {"format": 1, "zone": SPOILED, "changes": [[0, 1]]}}, "by"),
+    ],
+)
+def test_records_are_shown_only_as_text(kind: str, id: str, known: dict[str, object], member: str) -> None:
+    operator = Operator()
+    now = int(operator.time.now)
+    if kind == DELETION_APPROVAL:
+        asyncio.run(operator.cn.ledger.record(Record(HELD_DELETION, "held", now, data={"count": 3})))
+    asyncio.run(operator.cn.ledger.record(Record(kind, id, now, "k", {**known, member: SPOILED})))
+    for words in (
+        ("status",),
+        ("audit",),
+        ("report",),
+        ("conflicts", "list"),
+        ("conflicts", "show", "k"),
+        ("deletions", "list"),
+        ("drain", "--timeout", "0"),
+        ("resume", "cn"),
+    ):
+        answer = operator.call(*words)
+        assert hostile(answer.out + answer.err) == []
