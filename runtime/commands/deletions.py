@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -19,11 +18,14 @@ from dualsync.runtime.commands.session import (
     DryRun,
     Exit,
     Json,
+    Prefix,
     Session,
     Yes,
     check_direction,
     escape,
     key_text,
+    parse_time,
+    refuse_empty,
     session,
     sides_of,
 )
@@ -40,7 +42,6 @@ deletions = typer.Typer(
     no_args_is_help=True,
 )
 
-Prefix = Annotated[str, typer.Option(help="Only keys that start with this.")]
 SHOWN = 200
 SAMPLE = 5
 """How many keys are named before a question."""
@@ -206,7 +207,7 @@ def _survey_deletions(
 def reject(
     invocation: typer.Context,
     prefix: Prefix = "",
-    key: Annotated[str, typer.Option(help="Only this key.")] = "",
+    key: Annotated[str, typer.Option(help="Only this key.", callback=refuse_empty)] = "",
     dry_run: DryRun = False,
     yes: Yes = False,
     json: Json = False,
@@ -333,20 +334,6 @@ def restore(
 
     document = {"restored": done.restored, "changed": done.changed, "failed": done.failed}
     cli.print_result(document, text, Exit.ATTENTION if done.changed or done.failed else Exit.DONE)
-
-
-def parse_time(option: str, text: str, now: datetime, cli: Session) -> float:
-    """Return `2026-11-23T15:00` (UTC unless an offset is given) or an age of `4h` in seconds since the epoch."""
-    ago = re.fullmatch(r"([0-9]{1,9})([smhd])", text.strip())
-    if ago is not None:
-        return now.timestamp() - int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[ago[2]]
-    try:
-        given = datetime.fromisoformat(re.sub(r"\s+(?=[+-][0-9]{2}:?[0-9]{2}$)", "", text.strip()))
-    except ValueError:
-        cli.fail(
-            f"{option} {text!r}: use a time such as 2026-11-23T15:00 (UTC), or an age such as 30m, 4h, 2d", Exit.USAGE
-        )
-    return (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
 
 
 def _held(hold: HeldDeletions) -> dict[str, Any]:

@@ -33,6 +33,8 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 2
 
 PAUSE_SECONDS = CONTROL_POLL_SECONDS + WAIT_SECONDS
 """Seconds until a pause takes effect: until the worker has read it, and the long poll under way has ended."""
+MAX_RATE = 10**15
+"""Bytes or requests per second. More than a petabyte per second is a slip of the hand."""
 
 Wait = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait at most.")]
 
@@ -86,7 +88,8 @@ def limit(
         str | None, typer.Option("--bytes", help="Bytes per second of all its workers: 500k, 20M, 1Gi; 0 lifts it.")
     ] = None,
     requests: Annotated[
-        int | None, typer.Option("--requests", min=0, help="Requests per second to the peer's bucket; 0 lifts it.")
+        int | None,
+        typer.Option("--requests", min=0, max=MAX_RATE, help="Requests per second to the peer's bucket; 0 lifts it."),
     ] = None,
     timetable: Annotated[
         str, typer.Option(help="Bytes per second by the time of day, instead of --bytes: '08:00 20M, 19:00 off'.")
@@ -180,10 +183,14 @@ def parse_timetable(text: str, zone: str, cli: Session) -> Timetable:
 
 def parse_size(text: str, cli: Session, option: str = "--bytes") -> int:
     """Parse a size: `20M` → 20000000, `1Gi` → 1073741824."""
-    found = re.fullmatch(r"([0-9]+)([kmg]i?)?b?(?:/s)?", text.strip().lower())
-    if found is None:
-        cli.fail(f"{option} {text!r}: use a whole number with k, M, G, Ki, Mi or Gi, as 20M", Exit.USAGE)
-    return int(found[1]) * _UNITS[found[2] or ""]
+    found = re.fullmatch(r"([0-9]{1,16})([kmg]i?)?b?(?:/s)?", text.strip().lower())
+    size = -1 if found is None else int(found[1]) * _UNITS[found[2] or ""]
+    if not 0 <= size <= MAX_RATE:
+        cli.fail(
+            f"{option} {text[:40]!r}: use a whole number with k, M, G, Ki, Mi or Gi, as 20M, and at most 1000000G",
+            Exit.USAGE,
+        )
+    return size
 
 
 def _words(now: direction_controls.QueueProgress) -> str:

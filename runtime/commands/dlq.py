@@ -20,6 +20,7 @@ from dualsync.runtime.commands.session import (
     check_direction,
     escape,
     key_text,
+    refuse_empty,
     session,
     sides_of,
 )
@@ -40,9 +41,11 @@ SAMPLE = 5
 
 Limit = Annotated[int, typer.Option(min=1, help="Read at most this many letters.")]
 All = Annotated[bool, typer.Option("--all", help="Every letter.")]
-Id = Annotated[str, typer.Option("--id", help="The letter whose id begins with this.")]
-Key = Annotated[str, typer.Option("--key", help="Letters about this key (relative to the prefix).")]
-Reason = Annotated[str, typer.Option("--reason", help="Letters whose reason contains this.")]
+Id = Annotated[str, typer.Option("--id", help="The letter whose id begins with this.", callback=refuse_empty)]
+Key = Annotated[
+    str, typer.Option("--key", help="Letters about this key (relative to the prefix).", callback=refuse_empty)
+]
+Reason = Annotated[str, typer.Option("--reason", help="Letters whose reason contains this.", callback=refuse_empty)]
 
 
 @dlq.command("list")

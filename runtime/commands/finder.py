@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from rich.table import Table
@@ -15,6 +15,7 @@ from dualsync.runtime.commands.session import (
     Direction,
     Exit,
     Json,
+    Prefix,
     Session,
     Yes,
     check_direction,
@@ -30,7 +31,6 @@ from dualsync.runtime.operations.finder_run import Plan
 from dualsync.runtime.operations.key_text.plain_text import display_key, use_config_names
 
 SHOWN = 100
-Prefix = Annotated[str, typer.Option(help="Only keys that start with this.")]
 
 
 def plan(invocation: typer.Context, direction: Direction = "all", prefix: Prefix = "", json: Json = False) -> None:

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
@@ -48,6 +49,17 @@ EXIT_CODES = (
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document, for programs.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def refuse_empty(invocation: typer.Context, parameter: typer.CallbackParam, value: str) -> str:
+    """Return a selection's text. Raises `BadParameter` for an empty one: a shell's unset variable would choose all."""
+    given = invocation.get_parameter_source(str(parameter.name))
+    if not value and given is not None and given.name == "COMMANDLINE" and not invocation.resilient_parsing:
+        raise typer.BadParameter("it is empty; give a text, or leave the option out to choose all")
+    return value
+
+
+Prefix = Annotated[str, typer.Option(help="Only keys that start with this.", callback=refuse_empty)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be done, and do nothing.")]
 
 OpenContext = Callable[[PairLocation], Awaitable["OperatorContext"]]
@@ -251,6 +263,29 @@ def side_named(context: OperatorContext, name: SideName) -> Side:
         or f"side {name} is not deployed, or its stack was not found: run `pulumi up` of its stack, or give"
         f" --stack-{name}"
     )
+
+
+LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, which is the last that a calendar has."""
+
+
+def parse_time(option: str, text: str, now: datetime, cli: Session) -> float:
+    """Return `2026-11-23T15:00` (UTC unless an offset is given) or an age of `4h` in seconds since the epoch."""
+    ago = re.fullmatch(r"([0-9]{1,9})([smhd])", text.strip())
+    if ago is not None:
+        found = now.timestamp() - int(ago[1]) * {"s": 1, "m": 60, "h": 3600, "d": 86400}[ago[2]]
+    else:
+        try:
+            given = datetime.fromisoformat(re.sub(r"\s+(?=[+-][0-9]{2}:?[0-9]{2}$)", "", text.strip()))
+        except ValueError:
+            cli.fail(
+                f"{option} {text!r}: use a time such as 2026-11-23T15:00 (UTC), or an age such as 30m, 4h, 2d",
+                Exit.USAGE,
+            )
+        found = (given if given.tzinfo else given.replace(tzinfo=UTC)).timestamp()
+    if not 0 <= found <= LAST_SECOND:
+        cli.fail(f"{option} {text!r}: is not between 1970 and 9999; give a time in which S3 has existed", Exit.USAGE)
+    return found
 
 
 Direction = Annotated[

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from dualsync.runtime.commands.output.progress import show_progress
-from dualsync.runtime.commands.session import Exit, Json, Session, escape, session
+from dualsync.runtime.commands.session import Exit, Json, Prefix, Session, escape, session
+from dualsync.runtime.errors import FatalError
 from dualsync.runtime.log import printable_json
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.finder_run import last_counts
@@ -30,7 +31,7 @@ def verify(
         float, typer.Option(min=0, max=100, help="Percentage of the keys for content, metadata and tags.")
     ] = 100.0,
     read_limit: Annotated[int, typer.Option(min=0, help="GiB to read of each side at most.")] = 100,
-    prefix: Annotated[str, typer.Option(help="Only keys that start with this.")] = "",
+    prefix: Prefix = "",
     grace: Annotated[float, typer.Option(min=0, help="Seconds; younger differences count as on their way.")] = 900,
     out: Annotated[
         Path | None, typer.Option(help="Folder for dated reports: text, JSON, a page with plots, all differences.")

@@ -77,7 +77,7 @@ async def conflicts(context: OperatorContext, limit: int) -> list[Conflict]:
 async def conflict(context: OperatorContext, id: str) -> Conflict:
     """Return the one whose id starts with `id`, or the newest of key `id`. Raises `PermanentError`."""
     every = await conflicts(context, 1_000_000)
-    found = [c for c in every if c.id == id] or [c for c in every if c.id.startswith(id)]
+    found = [c for c in every if c.id == id] or [c for c in every if id and c.id.startswith(id)]
     found = found or [c for c in every if c.key == id][:1]
     if len(found) != 1:
         what = "no conflict has" if not found else f"{len(found)} conflicts have"

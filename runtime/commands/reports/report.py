@@ -11,10 +11,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from dualsync.runtime.commands.deletions import parse_time
 from dualsync.runtime.commands.output.formatting import local_time, number
 from dualsync.runtime.commands.output.report_page import report_page, total
-from dualsync.runtime.commands.session import Exit, Json, Session, escape, key_text, session
+from dualsync.runtime.commands.session import Exit, Json, Session, escape, key_text, parse_time, session
 from dualsync.runtime.operations.reports import report as operations
 from dualsync.runtime.operations.reports.report import PeriodReport
 

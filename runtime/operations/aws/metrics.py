@@ -91,6 +91,12 @@ class AwsSideMetrics:
         namespace = self._stack.fact("metrics")
         if not namespace:
             return None
+        # No point is in the future, and none is older than this.
+        now = datetime.now(UTC).timestamp()
+        until = min(until, now)
+        since = max(since, until - MAX_POINTS * 86400)
+        if since >= until:
+            return dict.fromkeys(metrics, 0.0)
 
         async def sum_of(metric: str) -> float | None:
             answer = await self._try(
@@ -100,7 +106,7 @@ class AwsSideMetrics:
                 MetricName=metric,
                 StartTime=datetime.fromtimestamp(since, UTC),
                 EndTime=datetime.fromtimestamp(until, UTC),
-                Period=period_of(since, until, datetime.now(UTC).timestamp()),
+                Period=period_of(since, until, now),
                 Statistics=["Sum"],
             )
             return None if answer is None else sum(float(point["Sum"]) for point in answer.get("Datapoints", ()))

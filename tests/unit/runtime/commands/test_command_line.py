@@ -20,9 +20,8 @@ from typer.testing import CliRunner
 
 from dualsync.runtime.__main__ import main
 from dualsync.runtime.commands.app import app
-from dualsync.runtime.commands.deletions import parse_time
 from dualsync.runtime.commands.output.formatting import count_text, duration, local_time, number, rate, size
-from dualsync.runtime.commands.session import Session
+from dualsync.runtime.commands.session import Session, parse_time
 from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.stacks import PairLocation, PairNotFoundError, find_pair
@@ -230,6 +229,14 @@ def test_json_is_whole_where_the_stream_has_no_unicode(monkeypatch: pytest.Monke
     Session(json=True).print_result({"key": "Straße/数据.txt"}, lambda: None)
     stream.seek(0)
     assert json.loads(stream.read()) == {"key": "Straße/数据.txt"}
+
+
+@pytest.mark.parametrize("text", ["999999999d", "99999d", "0001-01-01", "1969-12-31", "9999-12-31T23:59-23:59"])
+def test_times_that_no_calendar_has_are_refused(text: str) -> None:
+    for words in (("report", "--since"), ("report", "--until"), ("deletions", "restore", "--yes", "--since")):
+        answer = Operator().call(*words, text)
+        assert answer.code == 2
+        assert f"{words[-1]} '{text}': is not between 1970 and 9999" in answer.err
 
 
 def test_missing_pulumi_and_pair_file_name_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

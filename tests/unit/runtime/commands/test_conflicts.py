@@ -112,6 +112,13 @@ def test_unknown_conflict_names_the_list_command(id: str) -> None:
     assert "dualsync conflicts list" in answer.err
 
 
+def test_empty_id_is_no_conflicts_beginning() -> None:
+    """A shell's unset variable must not choose the only conflict."""
+    operator = contested()
+    assert operator.call("conflicts", "undo", "", "--yes").code == 1
+    assert len(operator.call("conflicts", "list", "--json").data["conflicts"]) == 1
+
+
 def test_versions_are_parsed_and_have_conflict_names() -> None:
     version = OriginVersion(CN, 5, "e-2")
     assert parse_identity(str(version)) == version

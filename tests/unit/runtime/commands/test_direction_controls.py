@@ -174,6 +174,26 @@ def test_malformed_timetable_is_refused(arguments: tuple[str, ...], words: str) 
     assert words in answer.err
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--bytes", "9" * 5000),
+        ("--bytes", "9" * 400),
+        ("--bytes", "1000001G"),
+        ("--timetable", f"08:00 {'9' * 40}"),
+        ("--requests", "9" * 20),
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_limit_that_is_a_slip_of_the_hand_is_refused(arguments: tuple[str, ...]) -> None:
+    operator = Operator()
+    answer = operator.call("limit", "cn", *arguments, "--yes")
+    assert answer.code == 2
+    assert len(answer.err) < 1000
+    assert operator.call("audit").out == "nothing yet\n"
+    assert operator.call("limit", "cn", "--bytes", "1000000G", "--yes").code == 0
+
+
 def test_second_pause_keeps_the_first_reason_if_it_gives_none() -> None:
     operator = Operator()
     operator.call("pause", "cn", "--reason", "weekend", "--yes")

@@ -183,3 +183,28 @@ def test_rotation_under_way_deletes_no_key(monkeypatch: pytest.MonkeyPatch) -> N
     operator.call("rotate-key", "cn", "--run", "--yes", "--timeout", "0")
     assert len(asyncio.run(operator.cn.metrics.access_keys()) or ()) == 2
     assert [step[1] for step in ran] == ["up"]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("deletions", "approve", "--prefix", ""),
+        ("deletions", "reject", "--prefix="),
+        ("deletions", "reject", "--key", ""),
+        ("deletions", "restore", "--since", "1h", "--prefix", ""),
+        ("dlq", "drop", "--all", "--key", ""),
+        ("dlq", "redrive", "--id", "", "--reason", "denied"),
+        ("reconcile", "--prefix", ""),
+        ("verify", "--prefix", ""),
+    ],
+    ids=" ".join,
+)
+def test_selection_that_is_given_empty_does_not_choose_everything(words: tuple[str, ...]) -> None:
+    """A shell's unset variable gives an empty text."""
+    operator = held()
+    answer = operator.call(*words, *([] if words[0] == "verify" else ["--yes"]))
+    assert answer.code == 2
+    assert "it is empty" in answer.err
+    assert approvals(operator) == 0
+    assert operator.call("audit").out == "nothing yet\n"
+    assert operator.content(GLOBAL, "a/0") == b"12345"

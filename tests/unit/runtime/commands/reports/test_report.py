@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from dualsync.runtime.operations.aws.metrics import period_of
+from dualsync.runtime.aws.boto3_bridge import Threads
+from dualsync.runtime.operations.aws.metrics import AwsSideMetrics, period_of
 from dualsync.runtime.operations.reports.report import COUNTED_METRICS
+from dualsync.runtime.operations.stacks import Stack
+from dualsync.runtime.settings import SideName
 from tests.support.lost_ledger import lose_ledger
-from tests.support.operator_harness import Operator
+from tests.support.operator_harness import Operator, settings
 
+CN = SideName.CN
 COMPONENT = Path(__file__).resolve().parents[5] / "components" / "monitoring" / "metrics.py"
 
 
@@ -104,3 +110,28 @@ def test_metric_period_follows_cloudwatch_retention(days: float, length: float, 
     now = 2e9
     since = now - days * 86400
     assert period_of(since, since + length * 86400, now) == period
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "days"), [(0.0, 2e11, 1440), (1.7e9, 1.7e9 + 86400, 1), (2e11, 2e11 + 1, None)]
+)
+def test_metrics_are_asked_for_as_many_points_as_an_answer_has(
+    monkeypatch: pytest.MonkeyPatch, since: float, until: float, days: int | None
+) -> None:
+    """A longer period is refused by CloudWatch, which keeps no points that old, nor has any of the future."""
+    asked: list[dict[str, Any]] = []
+
+    async def answer(self: AwsSideMetrics, service: str, method: str, **given: Any) -> Any:
+        asked.append(given)
+        return {"Datapoints": [{"Sum": 2.0}]}
+
+    monkeypatch.setattr(AwsSideMetrics, "_try", answer)
+    stack = Stack(side=CN, settings=settings(CN), facts={"metrics": "dualsync"})
+    metrics = AwsSideMetrics(stack, lambda service: None, Threads(1))
+    sums = asyncio.run(metrics.metric_sums(["Copied"], since, until))
+    if days is None:
+        assert (sums, asked) == ({"Copied": 0.0}, [])
+        return
+    assert sums == {"Copied": 2.0}
+    (given,) = asked
+    assert given["EndTime"] - given["StartTime"] == timedelta(days=days)
