@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json as texts
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -20,6 +21,8 @@ from dualsync.runtime.operations.verify import render
 from dualsync.runtime.operations.verify.compare import ComparisonCounts, ComparisonDepth, Content
 from dualsync.runtime.operations.verify.report import Report
 from dualsync.runtime.operations.verify.run import verify as run
+
+T = TypeVar("T")
 
 
 def verify(
@@ -48,13 +51,14 @@ def verify(
     depth = ComparisonDepth(content=content, metadata=metadata, tags=tags, sample=sample, read_limit=read_limit << 30)
     name = f"verify-{datetime.now(UTC).strftime('%Y%m%dT%H%M%SZ')}"
     if out is not None:
-        cli.exit_on_error(lambda: out.mkdir(parents=True, exist_ok=True))
+        cli.exit_on_error(lambda: _written(out, lambda: out.mkdir(parents=True, exist_ok=True)))
 
     async def work(context: OperatorContext) -> Report:
         with ExitStack() as stack:
             each = None
             if out is not None:
-                listed = stack.enter_context((out / f"{name}.differences.jsonl").open("w", encoding="utf-8"))
+                file = out / f"{name}.differences.jsonl"
+                listed = stack.enter_context(_written(out, lambda: file.open("w", encoding="utf-8")))
 
                 def each(data: dict[str, Any]) -> None:
                     listed.write(printable_json(texts.dumps(data, ensure_ascii=False)) + "\n")
@@ -82,6 +86,14 @@ def verify(
 
     document = report.data | {"files": [str(file) for file in files]}
     cli.print_result(document, text, Exit.DONE if report.is_consistent else Exit.ATTENTION)
+
+
+def _written(folder: Path, act: Callable[[], T]) -> T:
+    """Return what `act` returns. Raises `FatalError` if the folder can't be written."""
+    try:
+        return act()
+    except OSError as e:
+        raise FatalError(f"--out {folder}: {e.strerror}; give a folder that can be written") from None
 
 
 def _write(cli: Session, report: Report, folder: Path, name: str) -> list[Path]:

@@ -185,7 +185,7 @@ def _document(path: Path) -> dict[str, Any] | None:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as e:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:
         raise FatalError(f"{path}: can't be read: {' '.join(str(e).split())[:200]}; correct it") from None
     if found is not None and not isinstance(found, dict):
         raise FatalError(f"{path}: not a YAML mapping; correct it, or write it with `dualsync init --force`")

@@ -236,6 +236,11 @@ def _facts(one: SideAnswers, partition_of: PartitionOf) -> dict[str, str]:
 def _pulumi_keys(path: Path) -> dict[str, Any]:
     try:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+    except FileNotFoundError:
         return {}
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as e:
+        raise FatalError(
+            f"{path}: can't be read, so Pulumi's keys in it would be lost: {' '.join(str(e).split())[:200]}; correct"
+            " it, or move it away"
+        ) from None
     return {key: document[key] for key in PULUMI_KEYS if key in document} if isinstance(document, dict) else {}

@@ -205,6 +205,15 @@ def test_verify_is_limited_to_a_prefix() -> None:
     assert verify(operator, "--prefix", "o")["keys"]["cn"] == 1
 
 
+def test_folder_that_cannot_be_written_is_refused_in_one_line(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for folder, words in ((file, "File exists"), (file / "below", "Not a directory")):
+        answer = Operator().call("verify", "--out", str(folder))
+        assert answer.code == 2
+        assert answer.err == f"error: --out {folder}: {words}; give a folder that can be written\n"
+
+
 def test_reports_are_self_contained(tmp_path: Path) -> None:
     operator = synced()
     for number in range(30):

@@ -146,6 +146,19 @@ def test_contradictions_between_the_stacks_are_reported(folder: Path) -> None:
     assert fault.startswith("cn.bucket: stack global has another value")
 
 
+@pytest.mark.parametrize(
+    "text", ["encryptionsalt: v1:abc\n\tconfig: {}\n", "encryptionsalt: v1:abc\nday: 2026-13-45\n"]
+)
+def test_file_that_cannot_be_read_keeps_its_keys(folder: Path, text: str) -> None:
+    """Without Pulumi's keys in it, the stack's secrets can't be read any more."""
+    (folder / "Pulumi.cn.yaml").write_text(text)
+    answer = call(folder, "init", *FLAGS, "--force")
+    assert answer.code == 2
+    assert "Pulumi.cn.yaml: can't be read, so Pulumi's keys in it would be lost" in answer.err
+    assert (folder / "Pulumi.cn.yaml").read_text() == text
+    assert "Pulumi.cn.yaml: can't be read" in call(folder, "doctor", "--no-machine").err
+
+
 def test_nothing_is_overwritten_without_force(folder: Path) -> None:
     (folder / "Pulumi.cn.yaml").write_text("encryptionsalt: v1:abc\nconfig:\n  dualsync:manages: [cn]\n")
     answer = call(folder, "init", *FLAGS)
