@@ -7,6 +7,7 @@ no table, and 403 never means that an object is gone.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -67,6 +68,21 @@ def shorten_middle(text: str) -> str:
     if len(text) <= MESSAGE_LENGTH:
         return text
     return f"{text[: MESSAGE_LENGTH // 2]} … {text[-(MESSAGE_LENGTH // 2) :]}"
+
+
+INVALID_HEADER = "Invalid header value"
+"""How `http.client` begins its refusal of a header; the value follows, which may be a session's token."""
+
+
+def without_secrets(text: str) -> str:
+    """Return a text without the values of refused headers, and without user and password of an address."""
+    text = re.sub(rf"({INVALID_HEADER}).*", r"\1", text, flags=re.DOTALL)
+    return re.sub(r"(?<=://)[^/\s'\"]*@", "", text)
+
+
+def public_text(error: Exception) -> str:
+    """Return a vendor's text in one line, not too long, and without secrets."""
+    return shorten_middle(without_secrets(" ".join(str(error).split())))
 
 
 def request_id(headers: Mapping[str, str]) -> str:
@@ -236,5 +252,5 @@ def translate(error: Exception, service: str, target: str) -> DualSyncError:
     ):
         return CredentialRejectedError(text)
     if isinstance(error, vendor.ParamValidationError):
-        return PermanentError("InvalidArgument", f"{text}: {shorten_middle(' '.join(str(error).split()))}")
-    return UnavailableError(f"{text}: {shorten_middle(' '.join(str(error).split()))}")
+        return PermanentError("InvalidArgument", f"{text}: {public_text(error)}")
+    return UnavailableError(f"{text}: {public_text(error)}")

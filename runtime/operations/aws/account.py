@@ -11,7 +11,7 @@ from urllib.parse import unquote_plus
 
 import boto3
 import botocore.session
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ClientError, ProfileNotFound
 
 from dualsync.runtime.aws.boto3_bridge import Threads, client_config
 from dualsync.runtime.aws.endpoints import configured_endpoint
@@ -41,16 +41,18 @@ class AwsAccount:
         self._clients: dict[str, Any] = {}
 
     async def caller(self) -> Caller:
-        using = f"profile {self._declared.profile!r}" if self._declared.profile else "the shell's credential"
+        profile = self._declared.profile
+        using = f"profile {profile!r}" if profile else "the shell's credential"
         other = f"give --profile-{self._declared.side} NAME of a profile in its account"
         try:
             answer = await self._threads.call(self._client("sts").get_caller_identity)
-        except ProfileNotFound:
+        except ProfileNotFound as e:
+            using = using if profile else f"profile {e.kwargs.get('profile')!r} of AWS_PROFILE"
             raise FatalError(
                 f"{using} is not in your AWS config; make it with `aws configure sso`, or {other}"
             ) from None
-        except (BotoCoreError, ClientError, HTTPClientError, OSError, EOFError) as e:
-            problem = sign_in_problem(e, self._declared.profile)
+        except Exception as e:  # a profile's credential process and settings fail in many ways
+            problem = sign_in_problem(e, profile)
             if problem:
                 raise FatalError(f"{using} {problem}; or {other}") from None
             raise translate(e, "sts", "caller identity") from None

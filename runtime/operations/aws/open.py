@@ -7,16 +7,17 @@ import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import urlsplit
 
 import boto3
 import botocore.loaders
 import botocore.session
-from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError, ProfileNotFound
+from botocore.exceptions import BotoCoreError, ProfileNotFound
 
 from dualsync.runtime.aws.boto3_bridge import Threads, client_config
 from dualsync.runtime.aws.dynamodb.ledger import DynamoLedger
 from dualsync.runtime.aws.endpoints import Network, configured_endpoint
-from dualsync.runtime.aws.errors import translate
+from dualsync.runtime.aws.errors import public_text, translate, without_secrets
 from dualsync.runtime.aws.s3.bucket import S3Bucket
 from dualsync.runtime.aws.s3.options import Options
 from dualsync.runtime.aws.sqs import SqsQueue
@@ -80,10 +81,13 @@ def _session(stack: Stack) -> botocore.session.Session:
     try:
         session.get_scoped_config()
     except ProfileNotFound:
+        using = f"profile {stack.profile!r}" if stack.profile else f"profile {session.profile!r} of AWS_PROFILE"
         raise FatalError(
-            f"side {stack.side}: profile {stack.profile!r} is not in your AWS config: give --profile-{stack.side}"
+            f"side {stack.side}: {using} is not in your AWS config: give --profile-{stack.side}"
             " NAME of a profile in its account, or make it with `aws configure sso`"
         ) from None
+    except BotoCoreError as e:
+        raise FatalError(f"side {stack.side}: your AWS config can't be read: {public_text(e)}; correct it") from None
     # Services' descriptions are read once for both sides.
     session.register_component("data_loader", _loader())
     return session
@@ -98,15 +102,34 @@ def client_maker(stack: Stack) -> Callable[[str], Any]:
     session = boto3.Session(botocore_session=core, region_name=stack.settings.local_region)
     endpoint = stack.services.get("AWS_ENDPOINT_URL", "")
 
+    def given(service: str) -> str:
+        return (stack.settings.local_endpoint if service == "s3" else "") or endpoint
+
+    def address(service: str) -> str:
+        return given(service) or configured_endpoint(core, service, variables=not stack.profile)
+
     @functools.cache
     def make(service: str) -> Any:
-        own = (stack.settings.local_endpoint if service == "s3" else "") or endpoint
-        config = client_config(THREADS, "path" if own and service == "s3" else "auto")
-        url = own or configured_endpoint(core, service, variables=not stack.profile)
+        config = client_config(THREADS, "path" if given(service) and service == "s3" else "auto")
         connect: Any = session.client
-        return connect(service, config=config, endpoint_url=url or None)
+        return connect(service, config=config, endpoint_url=address(service) or None)
 
+    for service in ("sts", "s3", "sqs", "dynamodb"):
+        if not _is_address(address(service)):
+            raise FatalError(
+                f"side {stack.side}: endpoint={without_secrets(address(service))!r}: is no address of {service};"
+                " correct it where the pair file, your AWS profile or AWS_ENDPOINT_URL names it"
+            )
     return make
+
+
+def _is_address(url: str) -> bool:
+    """Return whether an endpoint can be reached by HTTP; True for none, which is the region's own."""
+    try:
+        parts = urlsplit(url)
+        return not url or (parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0)
+    except ValueError:
+        return False
 
 
 async def _open(stack: Stack) -> tuple[Side, str]:
@@ -157,7 +180,7 @@ async def _check(stack: Stack, client: Callable[[str], Any], threads: Threads) -
 
     try:
         answer = await threads.call(client("sts").get_caller_identity)
-    except (BotoCoreError, ClientError, HTTPClientError, OSError, EOFError) as e:
+    except Exception as e:  # a profile's credential process and settings fail in many ways
         problem = sign_in_problem(e, stack.profile)
         if problem:
             raise FatalError(f"side {stack.side}: {using} {problem}; or {other}") from None

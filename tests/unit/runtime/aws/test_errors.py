@@ -193,3 +193,17 @@ def test_proxy_answers_are_retryable(status: int) -> None:
 )
 def test_boto3_exceptions_are_translated(error: Exception, kind: type[Exception]) -> None:
     assert type(translate(error, "s3", "bucket")) is kind
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Invalid header value b'hush\\r'",
+        'Could not connect to the endpoint URL: "http://user:hush@127.0.0.1:9/x"',
+        "Failed to connect to proxy URL: 'https://hush@proxy:3128'",
+    ],
+)
+def test_secrets_in_a_vendors_text_are_left_out(text: str) -> None:
+    error = translate(vendor.HTTPClientError(error=text), "sts", "caller identity")
+    assert "hush" not in str(error)
+    assert text[:20] in str(error)

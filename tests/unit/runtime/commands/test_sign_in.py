@@ -33,10 +33,20 @@ def login_errors() -> list[Exception]:
         (refused("AccessDenied", "AssumeRole"), "may not AssumeRole"),
         (vendor.NoCredentialsError(), "has no credentials: sign in (`aws sso login --profile x`"),
         (vendor.PartialCredentialsError(provider="p", cred_var="v"), "gives no credentials"),
+        (vendor.ConfigParseError(path="/c"), "gives no credentials (Unable to parse config file: /c)"),
+        (FileNotFoundError(2, "No such file", "/bin/x"), "gives no credentials ([Errno 2] No such file: '/bin/x')"),
+        (ValueError("No closing quotation"), "gives no credentials (ValueError: No closing quotation)"),
+        (AttributeError("no attribute 'get'"), "gives no credentials (AttributeError: no attribute 'get')"),
+        (vendor.HTTPClientError(error="Invalid header value b'hush\\n'"), "holds a line break or another character"),
     ],
 )
 def test_sign_in_error_names_the_command(error: Exception, words: str) -> None:
     assert words in sign_in_problem(error, "x")
+
+
+def test_refused_session_token_is_not_shown() -> None:
+    """A token from a file with Windows' line ends is refused as a header by `http.client`, which names its value."""
+    assert "hush" not in sign_in_problem(vendor.HTTPClientError(error="Invalid header value b'hush\\r'"), "x")
 
 
 @pytest.mark.parametrize(
