@@ -372,8 +372,8 @@ def _parse(name: str, kind: Any, text: str) -> Any:
             raise SettingError(f"{name}={text!r}: use true or false")
         return text == "true"
     if kind is int:
-        if not re.fullmatch(r"-?[0-9]+", text):
-            raise SettingError(f"{name}={text!r}: use a whole number")
+        if not re.fullmatch(r"-?[0-9]{1,18}", text):
+            raise SettingError(f"{name}={text[:40]!r}: use a whole number")
         return int(text)
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         try:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 import typer
 from rich.console import Console
 
-from dualsync.runtime.errors import DualSyncError, FatalError, PermanentError
+from dualsync.runtime.errors import DualSyncError, FatalError, PermanentError, UnavailableError
 from dualsync.runtime.log import printable_json
 from dualsync.runtime.operations.key_text.plain_text import display_key, escape_invisible, is_utf8
 from dualsync.runtime.operations.stacks import Pair, PairLocation, find_pair
@@ -116,7 +116,7 @@ class Session:
                 self.print_note(note)
             for side, reason in context.unreachable.items():
                 if not partial:
-                    raise FatalError(reason)
+                    raise (UnavailableError if side in context.unavailable else FatalError)(reason)
                 if not names_unreachable:
                     self.print_note(f"{side} cannot be reached: {reason}")
             return await work(context)

@@ -24,7 +24,7 @@ def stacks(
     cli = session(invocation, json)
     pair = cli.exit_on_error(lambda: find_pair(cli.location))
     document = pair_document(pair)
-    for note in pair.notes:
+    for note in (*pair.notes, *pair.unreadable.values()):
         cli.print_note(note)
     if save is not None:
         try:

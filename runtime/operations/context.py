@@ -241,6 +241,8 @@ class OperatorContext:
     """The operator, for the audit trail: one ARN per account."""
     unreachable: Mapping[SideName, str] = field(default_factory=dict)
     """Deployed sides that cannot be reached: why, and what to do."""
+    unavailable: frozenset[SideName] = frozenset()
+    """Those of them that did not answer, and may do so later. The others need another sign-in or setting."""
     notes: Sequence[str] = ()
     """What the operator should know about the pair's description."""
 

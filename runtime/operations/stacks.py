@@ -6,7 +6,7 @@ import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,8 @@ class Pair:
     """By side; a side that is not deployed is absent."""
     notes: Sequence[str] = ()
     """What the operator should know about the outputs, such as settings of a newer version."""
+    unreadable: Mapping[SideName, str] = field(default_factory=dict)
+    """Sides whose stack exists, as far as is known, and cannot be read: why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,21 +66,48 @@ class PairLocation:
     """The operator's AWS profiles."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Answer:
+    """What Pulumi answers about a stack."""
+
+    outputs: Mapping[str, Any] | None = None
+    """The stack's outputs; None if there are none of a side."""
+    problem: str = ""
+    """Why there are none."""
+    absent: bool = False
+    """Whether there is no such stack, or nothing in it."""
+
+
 def find_pair(where: PairLocation) -> Pair:
     """Find the pair. Raises `PairNotFoundError`."""
     if where.file is not None:
         return parse_outputs([_read(where.file)], where.profiles, str(where.file))
-    names = [where.stack_names.get(side, str(side)) for side in SideName]
+    names = {side: where.stack_names.get(side, str(side)) for side in SideName}
+    stacks = list(dict.fromkeys(names.values()))
     with ThreadPoolExecutor(2) as pool:
-        answers = list(pool.map(lambda name: _ask_pulumi(where.project, name), dict.fromkeys(names)))
-    documents = [document for document, _ in answers if document is not None]
+        answers = dict(zip(stacks, pool.map(lambda name: _ask_pulumi(where.project, name), stacks), strict=True))
+    documents = [answer.outputs for answer in answers.values() if answer.outputs is not None]
     if not documents:
-        reasons = "; ".join(dict.fromkeys(reason for _, reason in answers))
+        reasons = "; ".join(dict.fromkeys(answer.problem for answer in answers.values()))
         raise PairNotFoundError(
             f"no stack's outputs can be read: {reasons}; {_remedy(reasons)}, or give --pair FILE (made by"
             " `dualsync stacks --save FILE`)"
         )
-    return parse_outputs(documents, where.profiles, f"Pulumi ({', '.join(dict.fromkeys(names))})")
+    pair = parse_outputs(documents, where.profiles, f"Pulumi ({', '.join(stacks)})")
+    return _with_missing_sides(pair, {side: answers[name] for side, name in names.items()})
+
+
+def _with_missing_sides(pair: Pair, answers: Mapping[SideName, _Answer]) -> Pair:
+    """Return the pair with the reason why a side is not in it: a command for both would reach the other one alone."""
+    notes, unreadable = list(pair.notes), {}
+    for side, answer in answers.items():
+        if side in pair.stacks or answer.outputs is not None:
+            continue
+        if answer.absent:
+            notes.append(f"side {side}: {answer.problem}, so it is not reached; give --stack-{side} NAME of another")
+        else:
+            unreadable[side] = f"side {side}: {answer.problem}; repair that, or give --pair FILE"
+    return replace(pair, notes=notes, unreadable=unreadable)
 
 
 def _remedy(reasons: str) -> str:
@@ -90,8 +119,8 @@ NO_PULUMI = "pulumi is not installed here"
 
 def _read(path: Path) -> Mapping[str, Any]:
     try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError) as e:
+        document = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as e:
         why = e.strerror if isinstance(e, OSError) else e
         raise PairNotFoundError(f"--pair {path}: {why}; make it with `dualsync stacks --save {path}`") from None
     if not isinstance(document, dict):
@@ -99,19 +128,33 @@ def _read(path: Path) -> Mapping[str, Any]:
     return document
 
 
-def _ask_pulumi(project: Path, stack: str) -> tuple[Mapping[str, Any] | None, str]:
+def _ask_pulumi(project: Path, stack: str) -> _Answer:
     command = ["pulumi", "stack", "output", "--json", "--non-interactive", "--stack", stack, "--cwd", str(project)]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)  # noqa: S603
+        done = subprocess.run(  # noqa: S603
+            command, capture_output=True, encoding="utf-8", errors="replace", check=False, timeout=120
+        )
     except FileNotFoundError:
-        return None, NO_PULUMI
+        return _Answer(problem=NO_PULUMI)
+    except OSError as e:
+        return _Answer(problem=f"pulumi can't be started: {e.strerror}")
     except subprocess.TimeoutExpired:
-        return None, f"stack {stack}: pulumi does not answer"
+        return _Answer(problem=f"stack {stack}: pulumi does not answer")
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip()]
-        return None, f"stack {stack}: {lines[0].removeprefix('error: ') if lines else 'pulumi failed'}"
-    document = json.loads(done.stdout or "{}")
-    return (document, "") if any(side in document for side in SideName) else (None, f"stack {stack} is empty")
+        # Warnings, such as of a newer version, may stand first.
+        error = next((line for line in lines if line.startswith("error:")), lines[0] if lines else "pulumi failed")
+        why = error.removeprefix("error:").strip()
+        return _Answer(problem=f"stack {stack}: {why}", absent=why.startswith("no stack named"))
+    try:
+        document = json.loads(done.stdout or "{}")
+    except (ValueError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        return _Answer(problem=f"stack {stack}: pulumi answers with something else than outputs")
+    if not any(side in document for side in SideName):
+        return _Answer(problem=f"stack {stack} is empty", absent=True)
+    return _Answer(outputs=document)
 
 
 def parse_outputs(documents: Sequence[Mapping[str, Any]], profiles: Mapping[SideName, str], source: str) -> Pair:
@@ -165,9 +208,15 @@ def _stack(side: SideName, facts: Mapping[str, Any], profile: str, source: str, 
         side=side,
         settings=settings,
         services={n: v for n, v in variables.items() if not n.startswith(PREFIX)},
-        facts={str(n): v for n, v in facts.items() if isinstance(v, str)},
+        facts={str(n): v for n, v in facts.items() if isinstance(v, str)} | _account(facts),
         profile=profile or str(facts.get("profile") or ""),
     )
+
+
+def _account(facts: Mapping[str, Any]) -> dict[str, str]:
+    """Return the account as text: a number, as other programs write it, has lost its leading zeros."""
+    account = facts.get("accountId")
+    return {"accountId": f"{account:012}"} if type(account) is int else {}
 
 
 def pair_document(pair: Pair) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from dualsync.runtime.operations.aws.history import line_pattern
 from dualsync.runtime.operations.aws.open import open_context
 from dualsync.runtime.operations.stacks import PairLocation, PairNotFoundError, find_pair, pair_document
 from dualsync.runtime.settings import SideName
-from tests.support.moto_server import Server
+from tests.support.moto_server import Server, free_port
 from tests.support.operator_place import ACCOUNT, DeployedPair
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
@@ -195,6 +195,13 @@ def test_the_wrong_account_is_refused_before_anything_is_read(place: DeployedPai
     assert status.code == 3
     assert [d["name"] for d in status.data["directions"]] == ["global->cn"]
     assert words in status.data["unreachable"]["cn"]
+    document["cn"]["accountId"] = 999999999999
+    place.file.write_text(json.dumps(document))
+    assert words in place.call("pause", "global", "--yes").err
+    del document["cn"]["accountId"]
+    document["cn"]["environment"]["DUALSYNC_LOCAL_ACCOUNT"] = "999999999999"
+    place.file.write_text(json.dumps(document))
+    assert words in place.call("pause", "global", "--yes").err
 
 
 def test_missing_credentials_are_reported_with_the_remedy(place: DeployedPair, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,6 +219,62 @@ def test_an_unknown_profile_is_refused(place: DeployedPair) -> None:
     assert answer.code == 2
     assert "side cn: profile 'unknown' is not in your AWS config: give --profile-cn NAME" in answer.err
     assert place.call("--profile-cn", "unknown", "status").code == 3
+
+
+def test_unusable_aws_settings_are_one_line(
+    place: DeployedPair, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """botocore raises many classes for them, its own and Python's."""
+    config = tmp_path / "config"
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(config))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    config.write_text("garbage [")
+    answer = place.call("drain")
+    assert (answer.code, answer.err.count("\n")) == (2, 1)
+    assert "your AWS config can't be read: Unable to parse config file" in answer.err
+    for process, words in (
+        ("echo hello", "JSONDecodeError"),
+        ("echo []", "AttributeError"),
+        ('"unbalanced', "No closing quotation"),
+        ("/nonexistent/x", "No such file"),
+    ):
+        config.write_text(f"[profile odd]\ncredential_process = {process}\n")
+        answer = place.call("--profile-cn", "odd", "--profile-global", "odd", "drain")
+        assert (answer.code, answer.err.count("\n")) == (2, 1)
+        assert "side cn: profile 'odd' gives no credentials" in answer.err
+        assert words in answer.err
+    monkeypatch.setenv("AWS_PROFILE", "nosuch")
+    assert "profile 'nosuch' of AWS_PROFILE is not in your AWS config" in place.call("drain").err
+
+
+def test_session_token_is_in_no_error(place: DeployedPair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "hush\r")
+    answer = place.call("drain")
+    assert answer.code == 2
+    assert "the shell's credential holds a line break" in answer.err
+    assert "hush" not in answer.err
+
+
+@pytest.mark.parametrize("url", ["foo", "http://[::1", "http://127.0.0.1:99999", "ftp://user:hush@host"])
+def test_invalid_endpoint_is_refused(place: DeployedPair, url: str) -> None:
+    document = json.loads(place.file.read_text())
+    document["cn"]["environment"]["AWS_ENDPOINT_URL"] = url
+    place.file.write_text(json.dumps(document))
+    answer = place.call("drain")
+    assert answer.code == 2
+    assert "is no address of sts; correct it where the pair file" in answer.err
+    assert "hush" not in answer.err
+
+
+def test_side_that_does_not_answer_is_a_failure(place: DeployedPair) -> None:
+    document = json.loads(place.file.read_text())
+    for side in SideName:
+        document[str(side)]["environment"]["AWS_ENDPOINT_URL"] = f"http://127.0.0.1:{free_port()}"
+        place.file.write_text(json.dumps(document))
+        answer = place.call("drain")
+        assert answer.code == 1
+        assert "side cn cannot be reached with the shell's credential" in answer.err
+    assert "side global cannot be reached with the shell's credential" in answer.err
 
 
 def test_the_dedicated_user_is_refused_as_operator(place: DeployedPair, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,15 +41,17 @@ async def open_context(pair: Pair) -> OperatorContext:
     """Open all deployed sides.
 
     A side whose credential is missing, refused, of another account or the dedicated user's is left out, with the
-    reason and the remedy. Raises the first such error when no side can be reached.
+    reason and the remedy. Raises their errors as one when no side can be reached.
     """
     opened = await asyncio.gather(*(_open(stack) for stack in pair.stacks.values()), return_exceptions=True)
     sides: dict[SideName, Side] = {}
     names: dict[str, None] = {}
-    unreachable: dict[SideName, str] = {}
+    unreachable = dict(pair.unreadable)
+    unavailable: set[SideName] = set()
     for stack, found in zip(pair.stacks.values(), opened, strict=True):
         if isinstance(found, DualSyncError):
             unreachable[stack.side] = str(found)
+            unavailable |= {stack.side} if isinstance(found, RetryableError) else set()
         elif isinstance(found, BaseException):
             raise found
         else:
@@ -57,9 +59,8 @@ async def open_context(pair: Pair) -> OperatorContext:
             sides[side.name] = side
             names[who] = None
     if not sides:
-        if len({type(e) for e in opened}) == 1 and len(unreachable) > 1:
-            raise FatalError("; ".join(dict.fromkeys(unreachable.values())))
-        raise next(e for e in opened if isinstance(e, DualSyncError))
+        kind = UnavailableError if len(unavailable) == len(unreachable) else FatalError
+        raise kind("; ".join(dict.fromkeys(unreachable.values())))
     return OperatorContext(
         pair=pair.name,
         sides=sides,
@@ -67,6 +68,7 @@ async def open_context(pair: Pair) -> OperatorContext:
         parallel=LoopParallel(),
         operator_arns=" / ".join(names),
         unreachable=unreachable,
+        unavailable=frozenset(unavailable),
         notes=pair.notes,
     )
 
@@ -187,7 +189,7 @@ async def _check(stack: Stack, client: Callable[[str], Any], threads: Threads) -
         error = translate(e, "sts", f"caller identity for {stack.side}")
         text = f"side {stack.side} cannot be reached with {using}: {error}; check the network, or {other}"
         raise (UnavailableError if isinstance(error, RetryableError) else FatalError)(text) from None
-    wanted = stack.fact("accountId")
+    wanted = stack.fact("accountId") or stack.settings.local_account
     if wanted and answer["Account"] != wanted:
         raise FatalError(
             f"side {stack.side} is in account {wanted}, but {using} is of account {answer['Account']}: {other}"

@@ -26,7 +26,7 @@ from dualsync.runtime.errors import UnavailableError
 from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.stacks import PairLocation, PairNotFoundError, find_pair
 from dualsync.runtime.settings import SideName
-from tests.support.operator_harness import Operator
+from tests.support.operator_harness import Operator, settings
 
 ROOT = Path(__file__).resolve().parents[4]
 GROUPS = {"conflicts": 4, "deletions": 4, "dlq": 3}
@@ -248,8 +248,6 @@ def test_missing_pulumi_and_pair_file_name_the_option(tmp_path: Path, monkeypatc
 def test_pair_is_read_from_pulumi_outputs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Use a fake of Pulumi's CLI that has one stack."""
     script = tmp_path / "pulumi"
-    from tests.support.operator_harness import settings
-
     environment = settings(SideName.CN).to_environment()
     script.write_text(
         f"#!{sys.executable}\nimport json, sys\n"
@@ -263,8 +261,87 @@ def test_pair_is_read_from_pulumi_outputs(tmp_path: Path, monkeypatch: pytest.Mo
     assert pair.name == "p"
     assert list(pair.stacks) == [SideName.CN]
     assert pair.stacks[SideName.CN].profile == "me"
+    assert pair.notes == [
+        "side global: stack global: no stack named 'global' found, so it is not reached; give --stack-global NAME of"
+        " another"
+    ]
     with pytest.raises(PairNotFoundError, match="no stack named 'other' found"):
         find_pair(PairLocation(project=tmp_path, stack_names=dict.fromkeys(SideName, "other")))
+
+
+def fake_pulumi(folder: Path, body: str, *, mode: int = 0o755) -> None:
+    script = folder / "pulumi"
+    script.write_text(
+        f"#!{sys.executable}\nimport json, sys\nstack = sys.argv[sys.argv.index('--stack') + 1]\n{body}\n"
+    )
+    script.chmod(mode)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("print('hello')", "stack cn: pulumi answers with something else than outputs"),
+        ("print('null')", "stack cn: pulumi answers with something else than outputs"),
+        ("print('[\\'cn\\']')", "stack cn: pulumi answers with something else than outputs"),
+        ("print('[' * 100000)", "stack cn: pulumi answers with something else than outputs"),
+        ("sys.stdout.buffer.write(b'\\xe9')", "stack cn: pulumi answers with something else than outputs"),
+        ("sys.stderr.buffer.write(b'error: \\xe9'); sys.exit(1)", "stack cn: \ufffd"),
+        ("sys.exit('warning: A new version is available.\\nerror: wrong passphrase')", "stack cn: wrong passphrase;"),
+    ],
+)
+def test_answer_of_pulumi_that_is_none_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, body: str, words: str
+) -> None:
+    fake_pulumi(tmp_path, body)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PairNotFoundError) as caught:
+        find_pair(PairLocation(project=tmp_path))
+    assert words in str(caught.value)
+
+
+def test_pulumi_that_cannot_be_started_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_pulumi(tmp_path, "", mode=0o644)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(PairNotFoundError, match="pulumi can't be started: Permission denied"):
+        find_pair(PairLocation(project=tmp_path))
+
+
+def test_stack_that_cannot_be_read_is_not_left_out_in_silence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else `pause` of all would pause one direction, and exit with 0."""
+    environment = settings(SideName.CN).to_environment()
+    fake_pulumi(
+        tmp_path,
+        "if stack != 'cn': sys.exit('error: getting secrets manager: incorrect passphrase')\n"
+        f"print(json.dumps({{'cn': {{'environment': {environment!r}}}}}))",
+    )
+    monkeypatch.setenv("PATH", str(tmp_path))
+    pair = find_pair(PairLocation(project=tmp_path))
+    assert pair.unreadable == {
+        SideName.GLOBAL: "side global: stack global: getting secrets manager: incorrect passphrase; repair that, or"
+        " give --pair FILE"
+    }
+    result = CliRunner().invoke(app, ["--project", str(tmp_path), "stacks"], obj=Session())
+    assert "note: side global: stack global: getting secrets manager: incorrect passphrase" in result.stderr
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_pair_file_of_another_encoding_is_read(tmp_path: Path, encoding: str) -> None:
+    """PowerShell's `>` writes UTF-16."""
+    file = tmp_path / "pair.json"
+    document = {"cn": {"accountId": 12345678901, "environment": settings(SideName.CN).to_environment()}}
+    file.write_text(json.dumps(document), encoding=encoding)
+    pair = find_pair(PairLocation(file=file))
+    assert pair.stacks[SideName.CN].fact("accountId") == "012345678901"
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"cn": {"environment": {"DUALSYNC_TOMBSTONE_DAYS": "' + "9" * 5000 + '"}}}']
+)
+def test_absurd_pair_file_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "pair.json"
+    file.write_text(text)
+    with pytest.raises(PairNotFoundError):
+        find_pair(PairLocation(file=file))
 
 
 def test_durations_sizes_and_times_are_human_readable() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -168,6 +169,19 @@ def test_unknown_direction_is_refused_before_confirmation(words: tuple[str, ...]
     assert "direction 'mars': use cn" in answer.err
     assert "?" not in answer.err
     assert "--yes" not in answer.err
+
+
+def test_side_that_does_not_answer_is_a_failure_and_no_wrong_setting() -> None:
+    """A script that tries again after exit code 1 waits out a lost network."""
+    operator = Operator()
+
+    async def open_context(given: PairLocation) -> OperatorContext:
+        context = operator.context(CN, unreachable={GLOBAL: "side global cannot be reached"})
+        return replace(context, unavailable=frozenset({GLOBAL}))
+
+    result = CliRunner().invoke(app, ["pause", "--yes"], obj=Session(open_context=open_context))
+    assert result.exit_code == 1
+    assert result.stderr == "error: UnavailableError: side global cannot be reached\n"
 
 
 def test_changing_command_is_refused_if_a_side_is_unreachable() -> None:
