@@ -41,9 +41,15 @@ class Engine:
     def _call(self, *arguments: str, text: str | None = None) -> str:
         command = ["pulumi", "-C", str(self._folder), "--non-interactive", *arguments]
         try:
-            done = subprocess.run(command, input=text, capture_output=True, text=True, check=False)  # noqa: S603
+            done = subprocess.run(  # noqa: S603
+                command, input=text, capture_output=True, encoding="utf-8", check=False
+            )
         except FileNotFoundError:
             raise RepairError("pulumi is not on PATH; install it, then repeat the command") from None
+        except OSError as e:
+            raise RepairError(f"pulumi can't be started: {e.strerror}; correct that, then repeat the command") from None
+        except UnicodeDecodeError:
+            raise RepairError(f"`pulumi {arguments[0]}` answers with something else than text; update pulumi") from None
         if done.returncode:
             last = " ".join((done.stderr.strip() or done.stdout.strip()).splitlines()[-3:])
             words = " ".join(arguments).removesuffix(f" --stack {self._stack}")
@@ -52,7 +58,12 @@ class Engine:
 
     def state(self) -> State:
         """Return the stack's state, secrets encrypted."""
-        state: dict[str, Any] = json.loads(self.run("stack", "export"))
+        try:
+            state: Any = json.loads(self.run("stack", "export"))
+        except (ValueError, RecursionError):
+            state = None
+        if not isinstance(state, dict) or not isinstance(state.get("deployment"), dict):
+            raise RepairError(f"`pulumi stack export` shows no state of stack {self._stack}; run it to see why")
         return state
 
     def checkpoint_file(self) -> Path | None:
@@ -151,6 +162,9 @@ def main(arguments: Sequence[str]) -> int:
     except (RepairError, BotoCoreError, ClientError) as e:
         print(f"error: {e}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("interrupted: repeat the command, which begins with the state as it is now", file=sys.stderr)
+        return 130
     return 0
 
 

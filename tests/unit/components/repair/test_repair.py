@@ -323,3 +323,42 @@ def test_a_checkpoint_of_another_backend_is_left_alone(
     assert repair_cut(tmp_path, "--run") == 1
     assert "`pulumi cancel --yes` failed: error: failed to load checkpoint: EOF" in capsys.readouterr().err
     assert file.read_bytes() == b""
+
+
+@pytest.mark.parametrize("word", ["interrupted", "lost-peer"])
+@pytest.mark.parametrize(
+    ("answer", "mode", "words"),
+    [
+        ("echo hello", 0o755, "`pulumi stack export` shows no state of stack cn"),
+        ("echo null", 0o755, "`pulumi stack export` shows no state of stack cn"),
+        ("echo '{\"deployment\": null}'", 0o755, "`pulumi stack export` shows no state of stack cn"),
+        ("printf '\\351'", 0o755, "answers with something else than text"),
+        ("echo hello", 0o644, "pulumi can't be started: Permission denied"),
+    ],
+)
+def test_an_answer_of_pulumi_that_is_no_state_is_reported(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    word: str,
+    answer: str,
+    mode: int,
+    words: str,
+) -> None:
+    script = tmp_path / "pulumi"
+    script.write_text(f"#!/bin/sh\n{answer}\n")
+    script.chmod(mode)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert command.main([word, "cn"]) == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: ")
+    assert words in said
+    assert said.count("\n") == 1
+
+
+def test_ctrl_c_during_a_repair_shows_no_traceback(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(self: command.Engine) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(command.Engine, "state", interrupted)
+    assert command.main(["lost-peer", "cn"]) == 130
