@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -83,16 +84,26 @@ def main(arguments: list[str]) -> int:
     folder: Path = parser.parse_args(arguments).folder
     try:
         documents = generate(record(declared()))
+        folder.mkdir(parents=True, exist_ok=True)
+        for old in folder.glob("*.json"):
+            if old.name not in documents and _role(old.name) in map(_role, documents):
+                old.unlink()
+        for name, found in documents.items():
+            (folder / name).write_text(text(found))
+            print(f"{folder / name}: {size(found)} characters")
     except (ConfigError, FatalError) as e:
         sys.stderr.write(f"{e}\n")
         return 1
-    folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.json"):
-        old.unlink()
-    for name, found in documents.items():
-        (folder / name).write_text(text(found))
-        print(f"{folder / name}: {size(found)} characters")
+    except OSError as e:
+        print(f"{folder}: {e.strerror}; give a folder that can be written", file=sys.stderr)
+        return 1
     return 0
+
+
+def _role(name: str) -> str:
+    """Return the role that a document's file name begins with; empty for another file."""
+    found = re.fullmatch(rf"(.+)-(?:{'|'.join(SideName)})(?:-[0-9]+|-trust)?\.json", name)
+    return found[1] if found else ""
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ from sandbox.environment.processes import ROOT
 from tests.unit.components.conftest import both_sides, bundles, tidy_threads
 from tests.unit.policy.plans import plan_of
 from tests.unit.runtime.commands import test_smoke
+from tools.iam_roles import __main__ as command
 from tools.iam_roles.__main__ import declared
 from tools.iam_roles.actions import CHANGING, READING, UnknownActionError, actions, resource_kinds
 from tools.iam_roles.evaluator import Request, decide
@@ -59,6 +60,41 @@ def many(value: Any) -> list[str]:
 
 def granted(role: str, side: str) -> set[str]:
     return {action for s in statements(role, side) if s["Effect"] == "Allow" for action in s["Action"]}
+
+
+def test_only_documents_of_roles_are_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A folder may hold an operator's other files, such as the pair file."""
+    for name in ("pair.json", "notes-cn.json", "deploy-cn-9.json", "deploy-cn-1.json"):
+        (tmp_path / name).write_text("{}")
+    monkeypatch.setattr(command, "record", lambda pair: None)
+    monkeypatch.setattr(command, "generate", lambda recorder: {"deploy-cn-1.json": {"Statement": []}})
+    assert command.main([str(tmp_path)]) == 0
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deploy-cn-1.json", "notes-cn.json", "pair.json"]
+    assert load(tmp_path / "deploy-cn-1.json") == {"Statement": []}
+
+
+def test_nothing_is_removed_if_the_documents_cannot_be_generated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "deploy-cn-9.json").write_text("{}")
+
+    def fail(pair: object) -> None:
+        raise UnknownActionError("s3:Unknown")
+
+    monkeypatch.setattr(command, "record", fail)
+    with pytest.raises(UnknownActionError):
+        command.main([str(tmp_path)])
+    assert (tmp_path / "deploy-cn-9.json").exists()
+
+
+def test_folder_that_cannot_be_written_is_reported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(command, "record", lambda pair: None)
+    monkeypatch.setattr(command, "generate", lambda recorder: {})
+    assert command.main([str(tmp_path / "file")]) == 1
+    assert capsys.readouterr().err == f"{tmp_path / 'file'}: File exists; give a folder that can be written\n"
 
 
 def test_the_documents_are_up_to_date(tmp_path: Path) -> None:
