@@ -11,7 +11,7 @@ from dualsync.runtime.errors import DualSyncError, FatalError
 from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.operations.key_text.plain_text import display_key
 
-_URI = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
+_URI = re.compile(r"s3://([^/]*)(?:/(.*))?", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class FoundKey:
 async def find_key(context: OperatorContext, text: str) -> FoundKey:
     """Return the key that `text` means. The text as such goes first if an object or a ledger has that key.
 
-    Raises `FatalError` for a URI of another bucket.
+    Raises `FatalError` for a URI of another bucket, or of no object.
     """
     cn, global_ = context.both()
     sides = (cn, global_)
@@ -39,7 +39,12 @@ async def find_key(context: OperatorContext, text: str) -> FoundKey:
         if not owners:
             buckets = " or ".join(side.settings.local_bucket for side in sides)
             raise FatalError(f"{text!r}: bucket {uri[1]!r} is not of this pair; give a key of {buckets}")
-        whole, prefix = uri[2], owners[0].settings.local_prefix
+        whole, prefix = uri[2] or "", owners[0].settings.local_prefix
+        if not whole:
+            raise FatalError(f"{text!r}: names a bucket and no object; give s3://{uri[1]}/KEY")
+        if whole == prefix:
+            shown = display_key(whole)
+            return FoundKey(whole, outside=f"{shown} is the synchronised prefix itself, and is not synchronised.")
         if not whole.startswith(prefix):
             return FoundKey(whole, outside=await _outside(sides, whole))
         note = f"read as the key of {uri[1]}" + (f" below the prefix {prefix!r}" if prefix else "")

@@ -226,6 +226,21 @@ def test_object_outside_the_prefix_is_explained() -> None:
         assert "it is at cn" in answer.data["verdict"]
 
 
+@pytest.mark.parametrize("text", ["s3://bucket-cn", "s3://bucket-cn/"])
+def test_uri_without_a_key_is_refused(operator: Operator, text: str) -> None:
+    answer = operator.call("explain", text)
+    assert answer.code == 2
+    assert "names a bucket and no object; give s3://bucket-cn/KEY" in answer.err
+
+
+def test_prefix_itself_is_no_key_below_it() -> None:
+    operator = Operator(local_prefix="in/", remote_prefix="in/")
+    operator.put(CN, "in/")
+    answer = operator.call("explain", "s3://bucket-cn/in/", "--json")
+    assert (answer.code, answer.data["same"]) == (3, None)
+    assert answer.data["verdict"] == "in/ is the synchronised prefix itself, and is not synchronised."
+
+
 def test_uri_of_another_bucket_is_refused(operator: Operator) -> None:
     answer = operator.call("explain", "s3://elsewhere/k")
     assert answer.code == 2
