@@ -175,11 +175,18 @@ class Session:
 
 PIPE_WIDTH = 1000
 """Columns where there is no terminal: a table's row is one line for `grep`, and nothing is cut off."""
+TERMINAL_WIDTH = 80
+"""Columns of a terminal whose shell states too few."""
+MIN_WIDTH = 20
+"""Fewer columns, as a shell without a size has them (`COLUMNS=0`), would leave nothing of a line."""
 
 
 def _console() -> Console:
     piped = not sys.stdout.isatty()
-    width = PIPE_WIDTH if piped and "COLUMNS" not in os.environ else None
+    columns = os.environ.get("COLUMNS", "")
+    width = PIPE_WIDTH if piped else TERMINAL_WIDTH if columns.isdigit() else None
+    if columns.isdecimal() and int(columns) >= MIN_WIDTH:
+        width = None  # rich takes the variable
     # Without emoji=False the key `:smile:` would become another.
     return Console(highlight=False, emoji=False, soft_wrap=piped, width=width)
 

@@ -151,7 +151,7 @@ async def _serve(cli: Session, context: OperatorContext, every: float, port: int
     except OSError as e:
         cli.fail(f"--serve {port}: {e.strerror}; give another port", Exit.USAGE)
     async with server:
-        cli.print_progress(f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}/ (read-only; Ctrl-C ends it)")
+        cli.err.print(f"http://{LOOPBACK}:{server.sockets[0].getsockname()[1]}/ (read-only; Ctrl-C ends it)")
         while True:
             await asyncio.sleep(every)
             await picture.read(context)

@@ -137,10 +137,9 @@ def _problem(problem: Problem) -> RenderableType:
     colour = COLOURS[problem.weight]
     where = "both directions" if problem.direction == BOTH else problem.direction
     what, remedy = escape(problem.what), escape(problem.remedy)
+    # Without `overflow`: a pipe's console cuts a folded line at its width instead of folding it.
     return Text.from_markup(
-        f"[{colour}]{problem.weight}[/{colour}] {where}: {what}\n  [dim]→ {remedy}[/dim]",
-        emoji=False,
-        overflow="fold",
+        f"[{colour}]{problem.weight}[/{colour}] {where}: {what}\n  [dim]→ {remedy}[/dim]", emoji=False
     )
 
 

@@ -79,11 +79,12 @@ def test_server_keeps_the_last_status_on_failed_calls(monkeypatch: pytest.Monkey
     printed: list[str] = []
     listening = asyncio.Event()
 
-    def say(self: Session, text: str) -> None:
+    def say(text: str) -> None:
         printed.append(text)
         listening.set()
 
-    monkeypatch.setattr(Session, "print_progress", say)
+    cli = Session(json=True)  # the address is printed nevertheless: a free port is known by nothing else
+    monkeypatch.setattr(cli.err, "print", say)
     calls = 0
     real = read_status
     answered = asyncio.Event()
@@ -100,8 +101,8 @@ def test_server_keeps_the_last_status_on_failed_calls(monkeypatch: pytest.Monkey
 
     async def work() -> tuple[str, Any]:
         await operator.heartbeat()
-        serving = asyncio.create_task(command._serve(Session(), operator.context(), 0.01, 0))
-        await listening.wait()
+        serving = asyncio.create_task(command._serve(cli, operator.context(), 0.01, 0))
+        await asyncio.wait_for(listening.wait(), 30)
         port = int(printed[0].split("127.0.0.1:")[1].split("/")[0])
         await answered.wait()
         await asyncio.sleep(0)

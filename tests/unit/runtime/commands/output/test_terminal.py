@@ -173,3 +173,16 @@ def test_counter_without_a_terminal_prints_nothing_in_the_first_minute() -> None
         add(5)
     file: Any = err.file
     assert file.getvalue() == ""
+
+
+@pytest.mark.parametrize("columns", ["40", "0", "1", "", "wide"])
+def test_no_text_of_a_problem_is_cut_in_a_pipe(monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    """`watch` sets COLUMNS for a pipe, and a shell without a terminal may set it to 0."""
+    monkeypatch.setenv("COLUMNS", columns)
+    operator = scene()
+    words = "x" * 2000
+    asyncio.run(operator.cn.ledger.record(Record(HELD_DELETION, HELD_ID, 1, data={"count": 3, "reason": words})))
+    out = operator.call("status").out
+    assert f"3 deletions are held: {words}" in out
+    assert "`dualsync deletions list`, then `dualsync deletions approve` or `dualsync deletions reject`" in out
+    assert "state" in out
