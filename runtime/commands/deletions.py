@@ -24,6 +24,7 @@ from dualsync.runtime.commands.session import (
     check_direction,
     escape,
     key_text,
+    note_whole_prefix,
     parse_time,
     refuse_empty,
     session,
@@ -89,6 +90,7 @@ def list_(
 
     async def work(context: OperatorContext) -> tuple[list[HeldDeletions], list[PendingDeletion]]:
         found: list[PendingDeletion] = []
+        note_whole_prefix(cli, context, prefix)
         if live:
             with show_count(cli, "comparing") as on_progress:
                 async for batch in operations.pending_deletions(context, prefix):
@@ -190,6 +192,7 @@ def _survey_deletions(
 
     async def survey(context: OperatorContext) -> tuple[dict[tuple[SideName, str], _Survey], dict[SideName, bool]]:
         surveys: dict[tuple[SideName, str], _Survey] = {}
+        note_whole_prefix(cli, context, prefix)
         names = {side.name for side in sides_of(context, direction)}
         with show_count(cli, "comparing") as on_progress:
             async for batch in operations.pending_deletions(context, prefix):
@@ -221,6 +224,7 @@ def reject(
     cli = session(invocation, json)
 
     async def survey(context: OperatorContext) -> tuple[_Survey, str]:
+        note_whole_prefix(cli, context, prefix)
         with show_count(cli, "comparing") as on_progress:
             survey = _Survey()
             async for batch in operations.pending_deletions(context, key or prefix):
@@ -296,6 +300,7 @@ def restore(
     wanted = restoration.RestoreSelection(since=begin, until=end, prefix=prefix)
 
     async def survey(context: OperatorContext) -> _Survey:
+        note_whole_prefix(cli, context, prefix)
         with show_count(cli, "looking for delete markers") as on_progress:
             survey = _Survey()
             async for batch in restoration.restorable_objects(context, wanted):

@@ -21,6 +21,7 @@ from dualsync.runtime.commands.session import (
     check_direction,
     escape,
     key_text,
+    note_whole_prefix,
     session,
     sides_of,
 )
@@ -42,6 +43,7 @@ def plan(invocation: typer.Context, direction: Direction = "all", prefix: Prefix
 
     async def work(context: OperatorContext) -> list[Plan]:
         context.both()
+        note_whole_prefix(cli, context, prefix)
         plans = []
         sides = sides_of(context, direction)
         with show_count(cli, "comparing", await _total(context, sides, prefix)) as on_progress:
@@ -77,6 +79,7 @@ def reconcile(
 
     async def work(context: OperatorContext) -> list[tuple[str, Report]]:
         context.both()
+        note_whole_prefix(cli, context, prefix)
         reports = []
         sides = sides_of(context, direction)
         with show_count(cli, "comparing", await _total(context, sides, prefix)) as on_progress:

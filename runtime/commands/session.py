@@ -272,6 +272,16 @@ def side_named(context: OperatorContext, name: SideName) -> Side:
     )
 
 
+def note_whole_prefix(cli: Session, context: OperatorContext, prefix: str) -> None:
+    """Print a note if `prefix` begins with the pair's own, as S3 shows keys: it is relative to that."""
+    for own in dict.fromkeys(side.settings.local_prefix for side in context.sides.values()):
+        if own and prefix.startswith(own):
+            cli.print_note(
+                f"--prefix {prefix!r} is relative to the pair's prefix {own!r}, so it means {own + prefix!r}; leave"
+                f" {own!r} out if you mean {prefix!r}"
+            )
+
+
 LAST_SECOND = 253_402_300_799
 """The end of the year 9999, which is the last that a calendar has."""
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any, TypeVar
 import typer
 
 from dualsync.runtime.commands.output.progress import show_progress
-from dualsync.runtime.commands.session import Exit, Json, Prefix, Session, escape, session
+from dualsync.runtime.commands.session import Exit, Json, Prefix, Session, escape, note_whole_prefix, session
 from dualsync.runtime.errors import FatalError
 from dualsync.runtime.log import printable_json
 from dualsync.runtime.operations.context import OperatorContext
@@ -54,6 +54,7 @@ def verify(
         cli.exit_on_error(lambda: _written(out, lambda: out.mkdir(parents=True, exist_ok=True)))
 
     async def work(context: OperatorContext) -> Report:
+        note_whole_prefix(cli, context, prefix)
         with ExitStack() as stack:
             each = None
             if out is not None:

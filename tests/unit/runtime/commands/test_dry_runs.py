@@ -208,3 +208,24 @@ def test_selection_that_is_given_empty_does_not_choose_everything(words: tuple[s
     assert approvals(operator) == 0
     assert operator.call("audit").out == "nothing yet\n"
     assert operator.content(GLOBAL, "a/0") == b"12345"
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("deletions", "list", "--live"),
+        ("deletions", "approve", "--dry-run"),
+        ("deletions", "reject", "--dry-run"),
+        ("deletions", "restore", "--since", "1h", "--dry-run"),
+        ("plan",),
+        ("reconcile", "--yes"),
+        ("verify",),
+    ],
+    ids=" ".join,
+)
+def test_prefix_that_begins_with_the_pairs_own_is_noted(words: tuple[str, ...]) -> None:
+    """S3 shows whole keys. Pasted, their prefix chooses nothing, and `verify` finds both sides the same."""
+    operator = Operator(local_prefix="in/", remote_prefix="in/", versioning=Versioning.ENABLED)
+    answer = operator.call(*words, "--prefix", "in/a/")
+    assert "note: --prefix 'in/a/' is relative to the pair's prefix 'in/', so it means 'in/in/a/'" in answer.err
+    assert "note" not in operator.call(*words, "--prefix", "a/").err
