@@ -111,7 +111,7 @@ def resolve(
     found = cli.run(find)
     names = ", ".join(key_text(c.key) for c in found[:SAMPLE]) + (" …" if len(found) > SAMPLE else "")
     cli.print_progress(f"{count_text(len(found), 'conflict')}: {names}" if found else "no conflicts")
-    if dry_run:
+    if dry_run or not found:
         cli.print_result({"resolved": 0, "would": len(found)}, lambda: cli.out.print("nothing was resolved"))
         return
     cli.confirm(f"Remove {count_text(len(found), 'conflict')} from the list?", yes)

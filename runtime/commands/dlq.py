@@ -98,6 +98,9 @@ def redrive(
     if dry_run:
         cli.print_result({"would": count}, lambda: cli.out.print("nothing was sent"))
         return
+    if not count and not yes:
+        _result(cli, {}, "sent again", every)
+        return
     cli.confirm(f"Send {count_text(sum(count.values()), 'dead letter')} of {direction} again?", yes)
 
     async def work(context: OperatorContext) -> dict[str, Tally]:
@@ -126,6 +129,9 @@ def drop(
     count = _survey(cli, direction, wanted, limit)
     if dry_run:
         cli.print_result({"would": count}, lambda: cli.out.print("nothing was dropped"))
+        return
+    if not count and not yes:
+        _result(cli, {}, "dropped", every)
         return
     cli.confirm(f"Drop {count_text(sum(count.values()), 'dead letter')} of {direction} for good?", yes)
 
@@ -206,6 +212,8 @@ def _result(cli: Session, tallies: dict[str, Tally], done: str, every: bool) -> 
 
         if missed:
             cli.out.print("no letter matches: see `dualsync dlq list`")
+        elif not tallies:
+            cli.out.print("no dead letters")
 
     unreadable = any(tally.unreadable for tally in tallies.values())
     missed = not every and not unreadable and not any(tally.done for tally in tallies.values())

@@ -229,3 +229,20 @@ def test_prefix_that_begins_with_the_pairs_own_is_noted(words: tuple[str, ...]) 
     answer = operator.call(*words, "--prefix", "in/a/")
     assert "note: --prefix 'in/a/' is relative to the pair's prefix 'in/', so it means 'in/in/a/'" in answer.err
     assert "note" not in operator.call(*words, "--prefix", "a/").err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "out"),
+    [
+        (("dlq", "redrive", "--all"), 0, "no dead letters\n"),
+        (("dlq", "drop", "--all"), 0, "no dead letters\n"),
+        (("dlq", "drop", "--reason", "denied"), 3, "no letter matches: see `dualsync dlq list`\n"),
+        (("conflicts", "resolve", "--all"), 0, "nothing was resolved\n"),
+    ],
+)
+def test_nothing_is_asked_about_nothing(words: tuple[str, ...], code: int, out: str) -> None:
+    operator = Operator()
+    answer = operator.call(*words)
+    assert (answer.code, answer.out) == (code, out)
+    assert "?" not in answer.err
+    assert operator.call("audit").out == "nothing yet\n"
