@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
 import typer
@@ -84,7 +85,8 @@ async def _rotate(
         if state.phase is Phase.SECOND_KEY:
             await side.metrics.delete_key(state.unnamed_keys[0].id)
             steps = steps[1:]
-        keys.run_commands(cli.location.project, steps)
+        # In a thread: else Ctrl-C, which ends the commands too, would end the record of their failure.
+        await asyncio.to_thread(keys.run_commands, cli.location.project, steps)
 
 
 def _words(state: AccessKeyState) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from dualsync.runtime.errors import PermanentError
+from dualsync.runtime.model.records import Record
 from dualsync.runtime.operations import keys
 from dualsync.runtime.operations.context import AccessKey, ExpectedUser
 from dualsync.runtime.settings import SideName
 from tests.support.fakes.clock import FakeClock
+from tests.support.fakes.ledger import FakeLedger
 from tests.support.operator_harness import IDS, FakeSideMetrics, Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
@@ -143,6 +148,29 @@ def test_run_executes_the_pulumi_commands(monkeypatch: pytest.MonkeyPatch) -> No
     ]
     (act,) = operator.call("audit", "--json").data["acts"]
     assert act["command"] == "rotate-key"
+
+
+class SlowLedger(FakeLedger):
+    """A ledger that answers in another turn of the event loop, as every real one does."""
+
+    async def record(self, record: Record) -> None:
+        await asyncio.sleep(0)
+        await super().record(record)
+
+
+def test_ctrl_c_during_the_commands_is_in_the_audit_trail(monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = keyed("AKIA1")
+    operator.change(CN, ledger=SlowLedger())
+    monkeypatch.setattr(keys, "present_version", lambda project, stack: 4)
+
+    def interrupted(project: object, steps: object) -> None:
+        os.kill(os.getpid(), signal.SIGINT)
+        raise PermanentError("rotation", "`pulumi up` failed")
+
+    monkeypatch.setattr(keys, "run_commands", interrupted)
+    assert operator.call("rotate-key", "cn", "--run", "--yes").code == 130
+    (act,) = operator.call("audit", "--json").data["acts"]
+    assert (act["command"], act["state"]) == ("rotate-key", "failed")
 
 
 def test_output_contains_no_secret() -> None:
