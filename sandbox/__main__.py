@@ -30,6 +30,10 @@ def main(arguments: list[str]) -> int:
     empty.add_argument("--port", type=int, default=0, help="port of the local cloud emulator (default: a free one)")
     empty.add_argument("--file", type=Path, help="JSON description for programs (default .sandbox/empty.json)")
     given = parser.parse_args(arguments)
+    if given.command == "demo" and given.objects < 1:
+        parser.error(f"--objects {given.objects}: out of range; use a number above 0")
+    if given.command != "demo" and not 0 <= given.port <= 65535:
+        parser.error(f"--port {given.port}: out of range; use a port, or 0 for a free one")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
         return _run(given)

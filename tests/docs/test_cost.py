@@ -110,6 +110,21 @@ def test_a_region_without_prices_is_reported(capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        *(("--keys", "-1"), ("--changes", "-1"), ("--mib", "nan"), ("--workers", "-3")),
+        *(("--interval", "0"), ("--unequal-etags", "7")),
+    ],
+)
+def test_a_number_out_of_range_is_refused(option: str, value: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cost.main(["--keys", "1", "--changes", "1", option, value]) == 2
+    printed = capsys.readouterr()
+    assert f"{option} {value}" in printed.err
+    assert "out of range; use a number from" in printed.err
+    assert printed.out == ""
+
+
+@pytest.mark.parametrize(
     "line",
     [
         line

@@ -203,8 +203,19 @@ def estimate(usage: Usage, price: Mapping[str, Any]) -> Bill:
     return bill
 
 
+RANGES = {
+    "keys": (0, 10**13),
+    "changes": (0, 10**13),
+    "mib": (0, 50_000_000),  # the largest object has 48.8 TiB ("Multipart upload limits", S3 User Guide)
+    "workers": (0, 10**4),
+    "interval": (1, 2880),
+    "unequal-etags": (0, 1),
+}
+"""The least and the most that an option of the command line takes."""
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the bill and return the exit code: 0, or 2 for a region without prices."""
+    """Print the bill and return the exit code: 0, or 2 for a number out of range or a region without prices."""
     parser = argparse.ArgumentParser(prog="python -m tools.docs.cost", description="Estimate a pair's monthly cost.")
     parser.add_argument("--keys", type=int, required=True, help="objects in each bucket")
     parser.add_argument("--changes", type=int, required=True, help="objects written per month, both sides together")
@@ -221,6 +232,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--detailed-monitoring", action="store_true", help="detailedMonitoring: true")
     parser.add_argument("--region", default="us-west-2", help="table in prices.toml (default us-west-2)")
     given = parser.parse_args(arguments)
+    for option, (low, high) in RANGES.items():
+        value = getattr(given, option.replace("-", "_"))
+        if not low <= value <= high:
+            sys.stderr.write(f"--{option} {value}: out of range; use a number from {low:g} to {high:g}\n")
+            return 2
     try:
         price = prices(given.region)
     except LookupError as e:

@@ -100,6 +100,23 @@ def test_an_unexpected_error_is_one_line_with_the_log_file(
     assert "Traceback" in file.read_text()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["demo", "--objects", "0"], "--objects 0: out of range; use a number above 0"),
+        (["serve", "--port", "99999"], "--port 99999: out of range; use a port"),
+        (["empty", "--port", "-1"], "--port -1: out of range; use a port"),
+    ],
+)
+def test_a_number_out_of_range_is_refused_before_anything_is_deployed(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command_line, "_run", lambda given: 0)
+    with pytest.raises(SystemExit, match="2"):
+        command_line.main(words)
+    assert said in capsys.readouterr().err
+
+
 def test_a_step_is_one_line_with_its_count() -> None:
     out = io.StringIO()
     steps = Steps(Console(file=out, width=100))
