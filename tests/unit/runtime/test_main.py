@@ -13,8 +13,7 @@ import pytest
 from dualsync.runtime.__main__ import main
 from dualsync.runtime.settings import describe
 from tests.support.builders import settings
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.subprocesses import ROOT, python, run_here
 
 
 def test_settings_command_lists_all_variables(capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,27 +51,14 @@ def test_wrong_setting_is_reported_without_importing_boto3() -> None:
 
 def in_shell(words: str, redirection: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Run `dualsync` with these words as a shell does."""
-    return subprocess.run(
-        ["bash", "-c", f"exec {shlex.quote(sys.executable)} -m dualsync.runtime {words} {redirection}"],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = f"exec {shlex.quote(sys.executable)} -m dualsync.runtime {words} {redirection}"
+    return run_here("bash", "-c", command, **environment)
 
 
 def as_console(main: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the script `dualsync` with a body in place of `main`."""
     code = f"import sys, runtime.__main__ as m\ndef body():\n {main}\n return 0\nm.main = body\nm.console()"
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return python(code, **environment)
 
 
 @pytest.mark.parametrize("words", ["--version", "settings", "explain ''"])

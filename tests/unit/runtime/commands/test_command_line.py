@@ -5,9 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-import os
 import re
-import subprocess
 import sys
 import time
 from datetime import UTC, datetime
@@ -27,24 +25,13 @@ from dualsync.runtime.operations.context import OperatorContext
 from dualsync.runtime.operations.stacks import PairLocation, PairNotFoundError, find_pair
 from dualsync.runtime.settings import SideName
 from tests.support.operator_harness import Operator, settings
+from tests.support.subprocesses import python
 
-ROOT = Path(__file__).resolve().parents[4]
 GROUPS = {"conflicts": 4, "deletions": 4, "dlq": 3}
 COMMANDS = (
     *("status", "verify", "explain", "plan", "audit", "stacks", "pause", "resume", "limit", "drain", "reconcile"),
     *("rotate-key", "smoke", *GROUPS),
 )
-
-
-def python(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=ROOT,
-        env={"PATH": os.environ["PATH"], **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
 
 
 @pytest.mark.parametrize("role", ["settings", "worker", "finder"])

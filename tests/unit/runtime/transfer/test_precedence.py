@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from dualsync.runtime.errors import UploadGoneError
-from dualsync.runtime.model.objects import MUST_NOT_EXIST, ObjectHead, Part, Precondition, PutResult
+from dualsync.runtime.model.objects import MUST_NOT_EXIST, ObjectHead, Precondition, PutResult
 from dualsync.runtime.ports import Route
 from tests.support.copy_harness import MIB, STAMP, CopyHarness
 from tests.support.fakes.bucket import FakeBucket
@@ -27,23 +28,13 @@ class Changing(FakeBucket):
         super().__init__(store, "AIDA")
         self.acts = [act]
         self.after = after
-        self.completions = 0
 
-    async def complete_upload(
-        self,
-        key: str,
-        upload_id: str,
-        parts: Sequence[Part],
-        condition: Precondition,
-        checksum: str = "",
-        declared: str = "",
-    ) -> PutResult:
-        self.completions += 1
+    async def complete_upload(self, *arguments: Any, **named: Any) -> PutResult:
         acts, self.acts = self.acts, []
         if not self.after:
             for act in acts:
                 act(self.store)
-        written = await super().complete_upload(key, upload_id, parts, condition, checksum, declared)
+        written = await super().complete_upload(*arguments, **named)
         if self.after:
             for act in acts:
                 act(self.store)
