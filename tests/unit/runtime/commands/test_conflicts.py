@@ -112,10 +112,13 @@ def test_unknown_conflict_names_the_list_command(id: str) -> None:
     assert "dualsync conflicts list" in answer.err
 
 
-def test_empty_id_is_no_conflicts_beginning() -> None:
+@pytest.mark.parametrize("words", [("show", ""), ("undo", "", "--yes")], ids=" ".join)
+def test_empty_id_is_no_conflicts_beginning(words: tuple[str, ...]) -> None:
     """A shell's unset variable must not choose the only conflict."""
-    operator = contested()
-    assert operator.call("conflicts", "undo", "", "--yes").code == 1
+    operator = contested(keep_loser=True)
+    answer = operator.call("conflicts", *words)
+    assert answer.code == 1
+    assert "no conflict has the id or key ''" in answer.err
     assert len(operator.call("conflicts", "list", "--json").data["conflicts"]) == 1
 
 

@@ -44,11 +44,6 @@ def test_sign_in_error_names_the_command(error: Exception, words: str) -> None:
     assert words in sign_in_problem(error, "x")
 
 
-def test_refused_session_token_is_not_shown() -> None:
-    """A token from a file with Windows' line ends is refused as a header by `http.client`, which names its value."""
-    assert "hush" not in sign_in_problem(vendor.HTTPClientError(error="Invalid header value b'hush\\r'"), "x")
-
-
 @pytest.mark.parametrize(
     "error", [vendor.EndpointConnectionError(endpoint_url="https://x"), OSError("reset"), refused("Throttling")]
 )
