@@ -25,7 +25,14 @@ from dualsync.runtime.commands.session import (
 from dualsync.runtime.operations import direction_controls
 from dualsync.runtime.operations.context import OperatorContext, Side
 from dualsync.runtime.service.consumer import WAIT_SECONDS
-from dualsync.runtime.service.limit_timetable import MAX_ENTRIES, LimitChange, Timetable, find_time_zone, parse_minute
+from dualsync.runtime.service.limit_timetable import (
+    MAX_ENTRIES,
+    MAX_RATE,
+    LimitChange,
+    Timetable,
+    find_time_zone,
+    parse_minute,
+)
 from dualsync.runtime.service.operator_controls import CONTROL_POLL_SECONDS, DirectionControls, read_controls
 from dualsync.runtime.settings import SideName
 
@@ -33,8 +40,6 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "ki": 1 << 10, "mi": 1 << 2
 
 PAUSE_SECONDS = CONTROL_POLL_SECONDS + WAIT_SECONDS
 """Seconds until a pause takes effect: until the worker has read it, and the long poll under way has ended."""
-MAX_RATE = 10**15
-"""Bytes or requests per second. More than a petabyte per second is a slip of the hand."""
 
 Wait = Annotated[float, typer.Option("--timeout", min=0, help="Seconds to wait at most.")]
 

@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 FORMAT = 1
 """Format of the record's member."""
+MAX_RATE = 10**15
+"""Bytes or requests per second. More than a petabyte per second is a slip of the hand, or no record of ours."""
 MAX_ENTRIES = 48
 """Most changes per day."""
 _CLOCK = re.compile(r"([01]?[0-9]|2[0-3]):([0-5][0-9])")
@@ -66,7 +68,7 @@ class Timetable:
             if not isinstance(row, list) or len(row) != 2 or any(type(value) is not int for value in row):
                 return None
             minute, limit = row
-            if not 0 <= minute < 24 * 60 or limit < 0 or (changes and minute <= changes[-1].minute):
+            if not 0 <= minute < 24 * 60 or not 0 <= limit <= MAX_RATE or (changes and minute <= changes[-1].minute):
                 return None
             changes.append(LimitChange(minute, limit))
         return cls(tuple(changes), zone)

@@ -12,7 +12,7 @@ from dualsync.runtime.errors import DualSyncError
 from dualsync.runtime.log import Log, State
 from dualsync.runtime.model.records import CONTROL, CONTROLS_ID, WORKER, Record, is_alive
 from dualsync.runtime.ports import Clock, Ledger
-from dualsync.runtime.service.limit_timetable import Timetable
+from dualsync.runtime.service.limit_timetable import MAX_RATE, Timetable
 from dualsync.runtime.transfer.throttle import Throttle
 
 CONTROL_POLL_SECONDS = 10.0
@@ -71,7 +71,7 @@ class DirectionControls:
 
     @classmethod
     def from_record(cls, record: Record) -> DirectionControls:
-        """Return the controls of a record; a value of the wrong type counts as not given."""
+        """Return the controls of a record; a value of the wrong type, or out of range, counts as not given."""
         data = record.data
 
         def text(name: str) -> str:
@@ -80,7 +80,7 @@ class DirectionControls:
 
         def number(name: str) -> int:
             value = data.get(name)
-            return value if type(value) is int and value >= 0 else 0
+            return value if type(value) is int and 0 <= value <= MAX_RATE else 0
 
         return cls(
             paused=data.get("paused") is True,

@@ -72,6 +72,7 @@ def test_timetable_is_stored_in_a_member_of_its_own() -> None:
         {"format": 1, "zone": "UTC", "changes": [[1440, 1]]},
         {"format": 1, "zone": "UTC", "changes": [[60, 1], [30, 1]]},
         {"format": 1, "zone": "UTC", "changes": [[0, True]]},
+        {"format": 1, "zone": "UTC", "changes": [[0, 10**400]]},
         {"format": 1, "zone": "UTC", "changes": [[n, 1] for n in range(MAX_ENTRIES + 1)]},
     ],
 )

@@ -49,6 +49,8 @@ def test_orders_round_trip_and_malformed_members_are_ignored() -> None:
     assert DirectionControls.from_record(orders.record(7)) == orders
     odd = Record(CONTROL, "orders", 1, data={"paused": "yes", "limit": 3, "bytes_per_second": 9, "since": True})
     assert DirectionControls.from_record(odd) == DirectionControls(bytes_per_second=9)
+    absurd = Record(CONTROL, "orders", 7, data={"bytes_per_second": 10**400, "requests_per_second": 10**15 + 1})
+    assert DirectionControls.from_record(absurd) == DirectionControls(), "no limit, and no error in a worker"
 
 
 def test_worker_runs_without_orders() -> None:
