@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -153,18 +154,27 @@ def test_run_executes_the_pulumi_commands(monkeypatch: pytest.MonkeyPatch) -> No
 class SlowLedger(FakeLedger):
     """A ledger that answers in another turn of the event loop, as every real one does."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.failed = threading.Event()
+        """Set when the failure of an act is about to be recorded."""
+
     async def record(self, record: Record) -> None:
+        if record.data.get("state") == "failed":
+            self.failed.set()
         await asyncio.sleep(0)
         await super().record(record)
 
 
 def test_ctrl_c_during_the_commands_is_in_the_audit_trail(monkeypatch: pytest.MonkeyPatch) -> None:
     operator = keyed("AKIA1")
-    operator.change(CN, ledger=SlowLedger())
+    ledger = SlowLedger()
+    operator.change(CN, ledger=ledger)
     monkeypatch.setattr(keys, "present_version", lambda project, stack: 4)
 
     def interrupted(project: object, steps: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
+        ledger.failed.wait(10)  # the signal reaches the main thread, while this one would go on
         raise PermanentError("rotation", "`pulumi up` failed")
 
     monkeypatch.setattr(keys, "run_commands", interrupted)
