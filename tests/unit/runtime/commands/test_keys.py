@@ -174,7 +174,7 @@ def test_ctrl_c_during_the_commands_is_in_the_audit_trail(monkeypatch: pytest.Mo
 
     def interrupted(project: object, steps: object) -> None:
         os.kill(os.getpid(), signal.SIGINT)
-        ledger.failed.wait(10)  # the signal reaches the main thread, while this one would go on
+        ledger.failed.wait(10)  # the signal reaches the main thread, and this one would continue meanwhile
         raise PermanentError("rotation", "`pulumi up` failed")
 
     monkeypatch.setattr(keys, "run_commands", interrupted)
