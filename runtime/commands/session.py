@@ -19,7 +19,8 @@ from rich.console import Console
 
 from dualsync.runtime.errors import DualSyncError, FatalError, PermanentError, UnavailableError
 from dualsync.runtime.log import printable_json
-from dualsync.runtime.operations.key_text.plain_text import display_key, escape_invisible, is_utf8
+from dualsync.runtime.model.field_reader import is_encodable
+from dualsync.runtime.operations.key_text.plain_text import display_key, escape_invisible
 from dualsync.runtime.operations.stacks import Pair, PairLocation, find_pair
 from dualsync.runtime.settings import SideName
 
@@ -231,7 +232,7 @@ def session(invocation: typer.Context, json_too: bool = False) -> Session:
     found.json = found.json or json_too
     for parameter in invocation.command.params:
         value = invocation.params.get(str(parameter.name))
-        if isinstance(value, str) and not is_utf8(value):
+        if isinstance(value, str) and not is_encodable(value):
             found.fail(f"{parameter.opts[0]}={value!r}: holds bytes that are not UTF-8; give it in UTF-8", Exit.USAGE)
     return found
 

@@ -17,15 +17,6 @@ def is_plain(text: str) -> bool:
     return text.isprintable()
 
 
-def is_utf8(text: str) -> bool:
-    """Return whether UTF-8 has the text. Python keeps other bytes of a command line as halves of surrogate pairs."""
-    try:
-        text.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
 def escape_invisible(text: str) -> str:
     r"""Return one line in which every character that is not visible as itself is escaped: `\x1b`, `\u202e`."""
     if is_plain(text):
