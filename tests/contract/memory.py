@@ -12,7 +12,8 @@ from tests.support.fakes.gate import open_gate
 from tests.support.fakes.identity import Accounts, FakeSecrets, FakeSts, Vault
 from tests.support.fakes.ledger import FakeLedger
 from tests.support.fakes.queue import Broker, FakeQueue
-from tests.support.fakes.store import Store, Versioning
+from tests.support.fakes.store import Store
+from tests.support.fakes.version import Versioning
 
 PRINCIPAL = "AWS:AIDAMEMORY"
 

@@ -9,7 +9,7 @@ import pytest
 
 from tests.docs.pages import FOLDER, ROOT, words
 from tests.docs.test_commands import resolve
-from tests.support.fakes.store import Versioning
+from tests.support.fakes.version import Versioning
 from tests.support.operator_harness import Operator
 from tools.docs import reference
 from tools.docs.reference import option_names, walk

@@ -9,7 +9,7 @@ from dualsync.runtime.__main__ import ROLES
 from dualsync.runtime.commands.app import app
 from tests.docs.pages import operator_lines
 from tests.docs.test_commands import resolve
-from tests.support.fakes.store import Versioning
+from tests.support.fakes.version import Versioning
 from tests.support.operator_harness import Operator
 from tools.docs.reference import option_names, walk
 

@@ -40,7 +40,8 @@ from tests.support.fakes.ledger import FakeLedger
 from tests.support.fakes.notification import body
 from tests.support.fakes.parallel import Serial
 from tests.support.fakes.queue import Broker, FakeQueue
-from tests.support.fakes.store import Store, Versioning
+from tests.support.fakes.store import Store
+from tests.support.fakes.version import Versioning
 from tests.support.handlers import handler_of
 from tests.unit.runtime.service.test_operator_controls import Lines
 

@@ -11,7 +11,9 @@ from tests.simulation.histories.model import Act, KeyModel, Rule, newest
 from tests.simulation.histories.users import Users
 from tests.support.fakes.bucket import FakeObjectReader
 from tests.support.fakes.ledger import Table
-from tests.support.fakes.store import Store, Upload, Version
+from tests.support.fakes.store import Store
+from tests.support.fakes.upload import Upload
+from tests.support.fakes.version import Version
 
 T = TypeVar("T")
 SIDES = ("cn", "global")

@@ -16,7 +16,8 @@ from tests.simulation.histories.plan import Modes, Op
 from tests.simulation.histories.world import DEDICATED, ROLES, USERS, SimulatedWorld
 from tests.simulation.oracle import KeyHistory
 from tests.support.fakes.notification import Event
-from tests.support.fakes.store import Store, Version
+from tests.support.fakes.store import Store
+from tests.support.fakes.version import Version
 
 SEEDED_PART = 10
 """Bytes per part of seeded objects, which another tool uploaded."""

@@ -33,7 +33,8 @@ from tests.support.fakes.identity import Accounts, FakeCredential, Vault, keyed
 from tests.support.fakes.ledger import FakeLedger, Table
 from tests.support.fakes.parallel import Serial
 from tests.support.fakes.queue import Broker, FakeMessage, FakeQueue
-from tests.support.fakes.store import Store, Versioning
+from tests.support.fakes.store import Store
+from tests.support.fakes.version import Versioning
 from tests.support.handlers import handler_of
 
 REGIONS = {"cn": "cn-north-1", "global": "us-west-2"}

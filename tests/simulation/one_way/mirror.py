@@ -30,7 +30,8 @@ from tests.simulation.histories.world import (
     real_worker,
 )
 from tests.support.fakes.notification import Event
-from tests.support.fakes.store import Store, Version
+from tests.support.fakes.store import Store
+from tests.support.fakes.version import Version
 
 DIRECTIONS = {"cn-to-global": "cn", "global-to-cn": "global"}
 _LEDGER = ("forget", "restore")

@@ -28,7 +28,9 @@ from dualsync.runtime.model.objects import (
 from dualsync.runtime.model.origin_version import Stamp
 from dualsync.runtime.model.streamed_body import StreamedBody
 from tests.support.fakes.gate import Gate, Pair, open_gate
-from tests.support.fakes.store import Store, Upload, Version, checksum_of
+from tests.support.fakes.store import Store, checksum_of
+from tests.support.fakes.upload import Upload
+from tests.support.fakes.version import Version
 
 PAGE = 1000
 """Keys per page of a listing ("ListObjectsV2", API Reference)."""

@@ -11,7 +11,6 @@ import zlib
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from enum import StrEnum
 from random import Random
 
 from dualsync.runtime.model.checksums import CONTENT_MD5
@@ -19,72 +18,13 @@ from dualsync.runtime.model.objects import Attributes, ListedObject, ObjectHead,
 from dualsync.runtime.model.origin_version import Stamp
 from tests.support.fakes.clock import Time
 from tests.support.fakes.notification import Event
+from tests.support.fakes.upload import Upload
+from tests.support.fakes.version import Version, Versioning
 
 EVENTS_OF_REMOVAL = {True: "ObjectRemoved:DeleteMarkerCreated", False: "ObjectRemoved:Delete"}
 EVENTS_OF_EXPIRY = {True: "LifecycleExpiration:DeleteMarkerCreated", False: "LifecycleExpiration:Delete"}
 LIFECYCLE = "s3.amazonaws.com"
 """The principal of an expiry ("Supported event types", Amazon S3 User Guide)."""
-
-
-class Versioning(StrEnum):
-    """States of versioning, as GetBucketVersioning names them; it returns none if versioning was never enabled."""
-
-    NEVER = ""
-    ENABLED = "Enabled"
-    SUSPENDED = "Suspended"
-
-
-class Version:
-    """One version or delete marker of a key."""
-
-    __slots__ = ("body", "marker", "parts", "received", "seen", "version_id")
-
-    def __init__(self, version_id: str, head: ObjectHead, body: bytes, marker: bool, received: int = 0) -> None:
-        self.version_id = version_id
-        self.seen = head
-        self.body = body
-        self.marker = marker
-        self.received = received
-        """Position of its request among those of the bucket, of an upload in parts that of its start."""
-        self.parts: Sequence[tuple[int, str]] = ((len(body), ""),)
-        """Length and checksum of each part."""
-
-    def part(self, number: int) -> tuple[bytes, str]:
-        """Return the part's content, and its checksum if the version has a composite one."""
-        start = sum(length for length, _ in self.parts[: number - 1])
-        length, checksum = self.parts[number - 1]
-        return self.body[start : start + length], checksum
-
-
-class Upload:
-    """A multipart upload under way."""
-
-    __slots__ = (
-        "attributes",
-        "checksum",
-        "checksums",
-        "initiated",
-        "initiator",
-        "key",
-        "parts",
-        "received",
-        "spent",
-        "stamp",
-    )
-
-    def __init__(self, key: str, attributes: Attributes, stamp: Stamp | None, initiated: int, initiator: str) -> None:
-        self.key = key
-        self.attributes = attributes
-        self.stamp = stamp
-        self.initiated = initiated
-        self.initiator = initiator
-        self.received = 0
-        """Position of its start among the requests of the bucket."""
-        self.parts: dict[int, tuple[str, bytes]] = {}
-        self.spent = False
-        self.checksum = ""
-        """Kind of checksum of the content (`crc32`), or of the parts' checksums (`crc32-`)."""
-        self.checksums: dict[int, str] = {}
 
 
 class Store:

@@ -15,7 +15,8 @@ from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.clock import START, Time
 from tests.support.fakes.gate import run
 from tests.support.fakes.notification import Event, body
-from tests.support.fakes.store import LIFECYCLE, Store, Versioning
+from tests.support.fakes.store import LIFECYCLE, Store
+from tests.support.fakes.version import Versioning
 
 USER = "AIDAUSER"
 STAMP = Stamp("p", key_hash("a"), OriginVersion(SideName.CN, 1, "e"), 1)

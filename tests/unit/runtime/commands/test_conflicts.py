@@ -11,7 +11,7 @@ from dualsync.runtime.model.origin_version import OriginVersion
 from dualsync.runtime.operations.conflicts import parse_identity
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.sync.conflict_copy import conflict_name
-from tests.support.fakes.store import Versioning
+from tests.support.fakes.version import Versioning
 from tests.support.operator_harness import Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL

@@ -11,7 +11,7 @@ from dualsync.runtime.model.records import DELETION_APPROVAL, HELD_DELETION, Rec
 from dualsync.runtime.operations import keys
 from dualsync.runtime.operations.context import AccessKey, ExpectedUser
 from dualsync.runtime.settings import SideName
-from tests.support.fakes.store import Versioning
+from tests.support.fakes.version import Versioning
 from tests.support.operator_harness import IDS, FakeSideMetrics, Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL

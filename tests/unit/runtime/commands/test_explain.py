@@ -15,7 +15,7 @@ from dualsync.runtime.service.operator_controls import DirectionControls
 from dualsync.runtime.settings import SideName
 from dualsync.runtime.transfer import upload_record_codec
 from dualsync.runtime.transfer.upload_record import UploadRecord
-from tests.support.fakes.store import Versioning
+from tests.support.fakes.version import Versioning
 from tests.support.operator_harness import FakeHistory, Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL

@@ -14,7 +14,7 @@ from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.model.records import CONFLICT, FINDER_RUN, HELD_DELETION, Record
 from dualsync.runtime.operations.context import AccessKey, ExpectedUser
 from dualsync.runtime.settings import Direction, SideName
-from tests.support.fakes.store import Versioning
+from tests.support.fakes.version import Versioning
 from tests.support.operator_harness import FakeSideMetrics, Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL

@@ -11,7 +11,7 @@ from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from dualsync.runtime.settings import OnLifecycleExpiry
 from tests.support.builders import DEDICATED, ROLE, USER, Side, settings
 from tests.support.fakes.gate import run
-from tests.support.fakes.store import Versioning
+from tests.support.fakes.version import Versioning
 from tests.unit.runtime.sync.test_forged_messages import HIGH, LOW, PEERS_OWN_USER, etag_of, held, record, send
 
 NAMES = (

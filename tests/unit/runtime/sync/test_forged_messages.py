@@ -20,7 +20,8 @@ from dualsync.runtime.settings import SideName
 from tests.support.builders import CN, DEDICATED, GLOBAL, PEERS_USER, ROLE, USER, Side, settings, stamp
 from tests.support.fakes.gate import run
 from tests.support.fakes.notification import body
-from tests.support.fakes.store import Store, Versioning
+from tests.support.fakes.store import Store
+from tests.support.fakes.version import Versioning
 from tests.support.stalls import Stalls
 
 LOW, HIGH = "1", "f" * 32

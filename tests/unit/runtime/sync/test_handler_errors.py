@@ -22,7 +22,8 @@ from dualsync.runtime.messages import sync_request_codec
 from dualsync.runtime.messages.sync_request import Cause, SyncRequest
 from tests.support.builders import Journal, Side, settings
 from tests.support.fakes.gate import run
-from tests.support.fakes.store import Store, Version
+from tests.support.fakes.store import Store
+from tests.support.fakes.version import Version
 
 
 def side(journal: Journal | None = None, **changes: Any) -> Side:

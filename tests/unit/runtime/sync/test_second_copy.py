@@ -11,7 +11,7 @@ from dualsync.runtime.model.origin_version import OriginVersion
 from tests.support.builders import DEDICATED, GLOBAL, USER, Side, settings, stamp
 from tests.support.fakes.gate import run
 from tests.support.fakes.notification import body
-from tests.support.fakes.store import Versioning
+from tests.support.fakes.version import Versioning
 from tests.unit.runtime.sync.test_forged_messages import (
     HIGH,
     LOW,

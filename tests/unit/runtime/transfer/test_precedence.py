@@ -14,7 +14,8 @@ from dualsync.runtime.ports import Route
 from tests.support.copy_harness import MIB, STAMP, CopyHarness
 from tests.support.fakes.bucket import FakeBucket
 from tests.support.fakes.gate import run
-from tests.support.fakes.store import Store, Versioning
+from tests.support.fakes.store import Store
+from tests.support.fakes.version import Versioning
 
 SMALL = b"x" * 8
 LARGE = b"x" * (2 * MIB) + b"yz"

@@ -11,7 +11,7 @@ import pytest
 
 from dualsync.runtime.model.records import DELETION_APPROVAL, FINDER_RUN, HELD_DELETION, Record
 from dualsync.runtime.settings import SideName
-from tests.support.fakes.store import Versioning
+from tests.support.fakes.version import Versioning
 from tests.support.operator_harness import Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL

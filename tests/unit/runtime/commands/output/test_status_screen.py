@@ -22,7 +22,7 @@ from dualsync.runtime.operations.stacks import PairLocation
 from dualsync.runtime.operations.status import read_status
 from dualsync.runtime.service.operator_controls import DirectionControls
 from dualsync.runtime.settings import SideName
-from tests.support.fakes.store import Versioning
+from tests.support.fakes.version import Versioning
 from tests.support.operator_harness import Operator
 
 CN, GLOBAL = SideName.CN, SideName.GLOBAL
